@@ -1,0 +1,1 @@
+"""mien reads the apparent emotion of every face, live and in batches."""

@@ -1,0 +1,43 @@
+"""A connection to Redis or Valkey, and the one error it can have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from mien.errors import BrokerUnavailable, SettingsError
+from mien.logs import without_password
+
+
+def connect(url: str, role: str) -> redis.Redis:
+    """Return a client for `url`; it connects with the first command.
+
+    Nothing is sent twice behind our back: a command whose answer was lost may have been carried out, and each
+    caller knows best what to do then. Raises SettingsError when there is no address or it cannot be read.
+    """
+    if not url:
+        raise SettingsError(
+            f"no address of the {role} broker: start `mien up` in this folder, or set MIEN_{role.upper()}_URL"
+        )
+    try:
+        return redis.Redis.from_url(
+            url, socket_timeout=5.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0), health_check_interval=0
+        )
+    except ValueError as error:
+        raise SettingsError(f"MIEN_{role.upper()}_URL {without_password(url)!r} is not an address: {error}") from None
+
+
+@contextmanager
+def broker_errors(url: str) -> Iterator[None]:
+    """Turn every way in which a broker can be away into BrokerUnavailable."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError, OSError) as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise BrokerUnavailable(
+            f"the broker at {without_password(url)} does not answer: {without_password(detail)}"
+        ) from error

@@ -1,0 +1,75 @@
+"""Everything that mien raises on purpose.
+
+MienError
+├── SettingsError        a setting, flag or name that cannot be used
+├── PortInUse            the dashboard's port is taken
+├── BrokerUnavailable    Redis or Valkey does not answer
+├── SourceError          a camera source
+│   ├── UnknownSource    no such scheme, file or device: trying again will not help
+│   └── SourceLost       it was there and is gone, or does not answer yet: try again
+├── PictureError         bytes that are not a usable picture
+├── InputError           a path given by a person: missing, empty, not readable
+├── WeightsError         a file of weights that is missing, damaged or of another kind
+├── RuntimeMissing       an inference runtime that is not installed
+└── JobError             a job that does not exist or cannot be queued
+
+Each message says what was wrong, with what value, and what to do, in one line.
+"""
+
+from __future__ import annotations
+
+
+class MienError(Exception):
+    """The root: a message for a person, in one line; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class SettingsError(MienError):
+    """A setting, flag or name that cannot be used."""
+
+    exit_code = 2
+
+
+class PortInUse(MienError):
+    """The port that the dashboard should listen on is taken."""
+
+
+class BrokerUnavailable(MienError):
+    """Redis or Valkey does not answer."""
+
+
+class SourceError(MienError):
+    """Something is wrong with the source of a camera."""
+
+
+class UnknownSource(SourceError):
+    """No such scheme, file, folder or device; trying again will not help."""
+
+    exit_code = 2
+
+
+class SourceLost(SourceError):
+    """The source does not answer, or stopped; trying again may help."""
+
+
+class PictureError(MienError):
+    """Bytes that are not a picture, are truncated, or are larger than the limits."""
+
+
+class InputError(MienError):
+    """A path given by a person that is missing, empty or not readable."""
+
+    exit_code = 2
+
+
+class WeightsError(MienError):
+    """A file of weights that is missing, damaged, tampered with or of another kind."""
+
+
+class RuntimeMissing(MienError):
+    """An inference runtime that is not installed."""
+
+
+class JobError(MienError):
+    """A job that does not exist or cannot be queued."""

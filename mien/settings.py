@@ -1,0 +1,149 @@
+"""Settings: one frozen model, read from a YAML file, then `MIEN_*` in the environment, then flags."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from mien.errors import SettingsError
+
+CONFIG_VARIABLE = "MIEN_CONFIG"
+DEFAULT_CONFIG = Path("mien.yaml")
+
+# Variables of this prefix that are not settings: where the file is, and what only tests and compose read.
+_OTHER_VARIABLES = (CONFIG_VARIABLE, "MIEN_TEST_", "MIEN_BROKER_", "MIEN_CAMERA", "MIEN_SOURCE")
+
+_CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each field says its default and, in one sentence, what it does."""
+
+    model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    bus_url: str = Field("", description="Redis or Valkey for streams and counters; empty: what `mien up` recorded.")
+    jobs_url: str = Field("", description="Redis or Valkey for jobs; empty: what `mien up` recorded.")
+    data_dir: Path = Field(Path(".mien"), description="Folder of uploads, results, caches and addresses.")
+    exposure: Literal["local", "network"] = Field("local", description="Who may reach the dashboard.")
+    host: str = Field("127.0.0.1", description="Address that the dashboard listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the dashboard listens on.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Further names in the Host header that the dashboard answers to, beside the loopback ones."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Logs for people or for machines.")
+
+    budget_ms: float = Field(40.0, gt=0, le=10_000, description="Time from capture to result that counts as on time.")
+    live_backlog: int = Field(8, ge=1, le=1000, description="Unread frames of a live camera before any is trimmed.")
+    lossless_backlog: int = Field(64, ge=1, le=10_000, description="Frames that a lossless camera lets wait.")
+    starve_ms: float = Field(
+        250.0, ge=0, description="A camera without a result for this long gets its newest frame analysed, even if late."
+    )
+    results_kept: int = Field(10_000, ge=10, description="Results kept on the bus for each camera.")
+
+    jpeg_quality: int = Field(88, ge=10, le=100, description="JPEG quality of captured frames that are not JPEG yet.")
+    view_quality: int = Field(80, ge=10, le=100, description="JPEG quality of views.")
+    max_frame_width: int = Field(1920, ge=64, description="Captured frames wider than this are scaled down.")
+
+    detector: Literal["auto", "blazeface", "yunet", "haar"] = Field("auto", description="Which face detector to use.")
+    smallest_face_px: int = Field(48, ge=16, le=720, description="Smallest face to find, in a frame 720 pixels high.")
+    yunet: Path | None = Field(None, description="File of the YuNet detector.")
+    weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
+    runtime: Literal["auto", "openvino", "onnxruntime", "tensorflow"] = Field(
+        "auto", description="What runs the classifier."
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Precision of inference, where the CPU has both.")
+    threads: int = Field(1, ge=1, le=256, description="Threads of inference in one worker.")
+    smoothing_ms: float = Field(400.0, ge=0, description="Time over which the label of a face is smoothed.")
+
+    photo_max_pixels: int = Field(100_000_000, ge=1, description="Photos that declare more pixels are refused.")
+    upload_max_mb: int = Field(1024, ge=1, description="Largest upload in MiB.")
+    upload_max_files: int = Field(2000, ge=1, description="Most pictures in one upload.")
+    chunk_size: int = Field(32, ge=1, le=10_000, description="Photos in one chunk of a job.")
+    job_timeout_s: int = Field(3600, ge=1, description="Time that one chunk of a job may take.")
+    job_ttl_s: int = Field(7 * 24 * 3600, ge=60, description="Time that finished jobs are remembered.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, which wins over the YAML file."""
+        named = os.environ.get(CONFIG_VARIABLE)
+        path = Path(named) if named else DEFAULT_CONFIG
+        if named and not path.is_file():
+            raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
+
+    @property
+    def up_record(self) -> Path:
+        """Where `mien up` writes the addresses of what it started."""
+        return self.data_dir / "up.json"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Return the settings; flags that are None count as not given.
+
+    Raises SettingsError, naming the key, on unknown keys and on values that do not fit.
+    """
+    _refuse_unknown_variables(os.environ)
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"setting {key!r}: {first['msg']} (got {first.get('input')!r}){_hint(key)}") from None
+    except ValueError as error:
+        raise SettingsError(f"the settings file cannot be read: {' '.join(str(error).split())}") from None
+    return _with_recorded_brokers(settings)
+
+
+def check_camera_name(name: str) -> str:
+    """Return `name` when it can name a camera; raises SettingsError otherwise."""
+    if not _CAMERA_NAME.fullmatch(name):
+        raise SettingsError(
+            f"camera name {name!r} cannot be used: 1 to 64 letters, digits, dots, dashes or underscores,"
+            " starting with a letter or digit"
+        )
+    return name
+
+
+def _with_recorded_brokers(settings: Settings) -> Settings:
+    if settings.bus_url and settings.jobs_url:
+        return settings
+    try:
+        recorded = json.loads(settings.up_record.read_text())
+    except (OSError, ValueError):
+        return settings
+    return settings.model_copy(
+        update={
+            "bus_url": settings.bus_url or str(recorded.get("bus_url", "")),
+            "jobs_url": settings.jobs_url or str(recorded.get("jobs_url", "")),
+        }
+    )
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {f"MIEN_{name.upper()}" for name in Settings.model_fields}
+    for variable in environment:
+        name = variable.upper()
+        if name.startswith("MIEN_") and name not in known and not name.startswith(_OTHER_VARIABLES):
+            raise SettingsError(f"{variable} is not a setting{_hint(name.removeprefix('MIEN_').lower())}")
+
+
+def _hint(key: str) -> str:
+    near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    return f"; did you mean {near[0]!r}?" if near and near[0] != key else ""

@@ -1,0 +1,42 @@
+"""Fixtures that every test may use: a real broker, a bus on it, and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from mien.bus import Bus
+from mien.embedded import EmbeddedBroker
+from mien.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[EmbeddedBroker]:
+    """One Valkey server for all tests of a run."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def broker_url(broker: EmbeddedBroker) -> str:
+    """The address of an empty broker."""
+    with redis.Redis.from_url(broker.url) as client:
+        client.flushall()
+    return broker.url
+
+
+@pytest.fixture
+def settings(broker_url: str, tmp_path: Path) -> Settings:
+    """Settings that point at the test's own broker and folder."""
+    return Settings(bus_url=broker_url, jobs_url=broker_url, data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def bus(settings: Settings) -> Iterator[Bus]:
+    """A bus on an empty broker."""
+    bus = Bus.from_settings(settings)
+    yield bus
+    bus.close()
