@@ -1,6 +1,6 @@
 """The bus: frames, results, views, cameras, workers and their account on Redis Streams.
 
-Only this module knows key names and stream fields. A frame lives in its camera's stream until it is ended exactly
+Only this module and its `entries` know key names and stream fields. A frame lives in its camera's stream until it is ended exactly
 once, by `finish` or `drop` (guarded by XACK, in one script with the count), so the length of the stream is what is
 in flight and the account balances at any moment, whoever is killed when.
 """
@@ -17,19 +17,34 @@ import redis
 
 from mien.broker import broker_errors, connect
 from mien.clock import Clock
+from mien.entries import (
+    CAMERAS,
+    WORKER_NOTES,
+    WORKERS,
+    camera_from_note,
+    camera_keys,
+    camera_of,
+    counts_key,
+    counts_of,
+    frame_of,
+    frames_key,
+    id_order,
+    lease_key,
+    results_key,
+    streams_of,
+    view_key,
+    view_of,
+    watched_key,
+)
 from mien.settings import Settings
-from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, FrameResult, View
+from mien.types import Camera, Counts, DropReason, Frame, FrameResult, View
 
 GROUP = "workers"
 BLOCK_MS = 200
 HEARTBEAT_TTL_MS = 1500
-CAMERA_TTL_NS = 2_000_000_000
 WATCH_TTL_MS = 3000
 LEASE_TTL_MS = 2000
 READ_COUNT = 16
-_CAMERAS = "mien:cameras"
-_WORKERS = "mien:workers"
-_WORKER_NOTES = "mien:workers:notes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,8 @@ class Bus:
         token = token or f"{frame.seq}:{frame.captured_ns}"
         with broker_errors(self.url):
             frame_id = self._publish(
-                keys=[_frames(frame.camera), _counts(frame.camera)], args=[GROUP, backlog, skipped, token, *fields]
+                keys=[frames_key(frame.camera), counts_key(frame.camera)],
+                args=[GROUP, backlog, skipped, token, *fields],
             )
         return cast(bytes, frame_id).decode()
 
@@ -103,20 +119,20 @@ class Bus:
         if frames <= 0:
             return
         with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hincrby(_counts(camera), "captured", frames)
-            pipe.hincrby(_counts(camera), f"drop:{DropReason.SUPERSEDED}", frames)
+            pipe.hincrby(counts_key(camera), "captured", frames)
+            pipe.hincrby(counts_key(camera), f"drop:{DropReason.SUPERSEDED}", frames)
             pipe.execute()
 
     def in_flight(self, camera: str) -> int:
         """Return how many frames of a camera are captured and not yet ended."""
         with broker_errors(self.url):
-            return int(self._redis.xlen(_frames(camera)))
+            return int(self._redis.xlen(frames_key(camera)))
 
     def flush(self, camera: str) -> int:
         """End every frame that nobody has read, as trimmed; the producer calls it when it ends."""
         with broker_errors(self.url):
             try:
-                return int(cast(int, self._flush(keys=[_frames(camera), _counts(camera)], args=[GROUP])))
+                return int(cast(int, self._flush(keys=[frames_key(camera), counts_key(camera)], args=[GROUP])))
             except redis.ResponseError:  # no stream: nothing was ever published
                 return 0
 
@@ -130,7 +146,7 @@ class Bus:
         """
         if not cameras:
             return []
-        streams = {_frames(camera): ">" for camera in cameras}
+        streams = {frames_key(camera): ">" for camera in cameras}
         with broker_errors(self.url):
             try:
                 answer = self._redis.xreadgroup(
@@ -143,9 +159,9 @@ class Bus:
                 return []
         return [
             frame
-            for key, entries in _streams(answer)
+            for key, entries in streams_of(answer)
             for entry_id, fields in entries
-            if (frame := _frame(_camera_of(key), entry_id, fields)) is not None
+            if (frame := frame_of(camera_of(key), entry_id, fields)) is not None
         ]
 
     def reclaim(self, worker: str, camera: str, live: Iterable[str]) -> list[Frame]:
@@ -157,7 +173,7 @@ class Bus:
         frames: list[Frame] = []
         with broker_errors(self.url):
             try:
-                consumers = cast(Any, self._redis.xinfo_consumers(_frames(camera), GROUP))
+                consumers = cast(Any, self._redis.xinfo_consumers(frames_key(camera), GROUP))
             except redis.ResponseError:  # no stream or no group yet
                 return []
             for consumer in consumers:
@@ -166,14 +182,14 @@ class Bus:
                     continue
                 frames += self._claim(worker, camera, name)
                 if not self._held_ids(camera, name):
-                    self._redis.xgroup_delconsumer(_frames(camera), GROUP, name)
-        return sorted(frames, key=lambda frame: _order(frame.frame_id))
+                    self._redis.xgroup_delconsumer(frames_key(camera), GROUP, name)
+        return sorted(frames, key=lambda frame: id_order(frame.frame_id))
 
     def finish(self, result: FrameResult) -> bool:
         """Store a result and count its frame; False when the frame was ended by somebody else before."""
         with broker_errors(self.url):
             done = self._finish(
-                keys=[_frames(result.camera), _counts(result.camera), _results(result.camera)],
+                keys=[frames_key(result.camera), counts_key(result.camera), results_key(result.camera)],
                 args=[
                     GROUP,
                     result.frame_id,
@@ -189,7 +205,7 @@ class Bus:
         if not frame_ids:
             return 0
         with broker_errors(self.url):
-            dropped = self._drop(keys=[_frames(camera), _counts(camera)], args=[GROUP, reason.value, *frame_ids])
+            dropped = self._drop(keys=[frames_key(camera), counts_key(camera)], args=[GROUP, reason.value, *frame_ids])
         return int(cast(int, dropped))
 
     # Results and views
@@ -197,14 +213,14 @@ class Bus:
     def recent_results(self, camera: str, count: int = 20) -> list[FrameResult]:
         """Return the last results of a camera, newest first."""
         with broker_errors(self.url):
-            entries = cast(Any, self._redis.xrevrange(_results(camera), count=count))
+            entries = cast(Any, self._redis.xrevrange(results_key(camera), count=count))
         return [FrameResult.from_json(fields[b"result"]) for _, fields in entries]
 
     def read_results(
         self, after: Mapping[str, str], block_ms: int = BLOCK_MS, count: int = 100
     ) -> list[tuple[str, FrameResult]]:
         """Return (entry id, result) of each camera after the entry id given for it (`0`: all, `$`: only new ones)."""
-        answer = self._xread({_results(camera): entry for camera, entry in after.items()}, block_ms, count)
+        answer = self._xread({results_key(camera): entry for camera, entry in after.items()}, block_ms, count)
         return [(entry_id.decode(), FrameResult.from_json(fields[b"result"]))
                 for _, entries in answer for entry_id, fields in entries]  # fmt: skip
 
@@ -212,29 +228,29 @@ class Bus:
         """Store the newest view of a camera."""
         with broker_errors(self.url):
             self._redis.xadd(
-                _view(view.camera), {"jpeg": view.jpeg, "frame_id": view.frame_id}, maxlen=2, approximate=False
+                view_key(view.camera), {"jpeg": view.jpeg, "frame_id": view.frame_id}, maxlen=2, approximate=False
             )
 
     def newest_view(self, camera: str) -> View | None:
         """Return the newest view of a camera, however old."""
         with broker_errors(self.url):
-            entries = cast(Any, self._redis.xrevrange(_view(camera), count=1))
-        return _view_of(camera, entries[0][1]) if entries else None
+            entries = cast(Any, self._redis.xrevrange(view_key(camera), count=1))
+        return view_of(camera, entries[0][1]) if entries else None
 
     def read_views(self, after: Mapping[str, str], block_ms: int = BLOCK_MS) -> dict[str, tuple[str, View]]:
         """Return the newest view of each camera after the entry id given for it, with its own entry id."""
-        answer = self._xread({_view(camera): entry for camera, entry in after.items()}, block_ms, None)
+        answer = self._xread({view_key(camera): entry for camera, entry in after.items()}, block_ms, None)
         newest = {}
         for key, entries in answer:
             entry_id, fields = entries[-1]
-            newest[_camera_of(key)] = (entry_id.decode(), _view_of(_camera_of(key), fields))
+            newest[camera_of(key)] = (entry_id.decode(), view_of(camera_of(key), fields))
         return newest
 
     def watch(self, cameras: Iterable[str]) -> None:
         """Say that somebody watches these cameras; to be said again within 3 s."""
         with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
             for camera in cameras:
-                pipe.set(_watched(camera), 1, px=WATCH_TTL_MS)
+                pipe.set(watched_key(camera), 1, px=WATCH_TTL_MS)
             pipe.execute()
 
     def watched(self, cameras: Sequence[str]) -> frozenset[str]:
@@ -242,7 +258,7 @@ class Bus:
         if not cameras:
             return frozenset()
         with broker_errors(self.url):
-            marks = cast(Any, self._redis.mget([_watched(camera) for camera in cameras]))
+            marks = cast(Any, self._redis.mget([watched_key(camera) for camera in cameras]))
         return frozenset(camera for camera, mark in zip(cameras, marks, strict=True) if mark is not None)
 
     # Cameras
@@ -250,7 +266,7 @@ class Bus:
     def lease(self, camera: str, holder: str) -> bool:
         """Take or renew the right to be the producer of a camera, for 2 s; False while another one has it."""
         with broker_errors(self.url):
-            key = _lease(camera)
+            key = lease_key(camera)
             if self._redis.set(key, holder, nx=True, px=LEASE_TTL_MS):
                 return True
             if self._redis.get(key) != holder.encode():
@@ -261,28 +277,28 @@ class Bus:
     def release(self, camera: str) -> None:
         """Give the right to be the producer of a camera back."""
         with broker_errors(self.url):
-            self._redis.delete(_lease(camera))
+            self._redis.delete(lease_key(camera))
 
     def put_camera(self, camera: Camera) -> None:
         """Publish the state of a camera, as of now; a producer repeats it every 0.5 s."""
         note = {**camera.to_dict(), "updated_ns": self.clock.now_ns()}
         with broker_errors(self.url):
-            self._redis.hset(_CAMERAS, camera.name, json.dumps(note))
+            self._redis.hset(CAMERAS, camera.name, json.dumps(note))
 
     def forget_camera(self, camera: str) -> None:
         """Remove a camera, its streams and its account."""
         with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(_CAMERAS, camera)
-            for key in (_frames, _counts, _results, _view, _watched, _lease):
-                pipe.delete(key(camera))
+            pipe.hdel(CAMERAS, camera)
+            for key in camera_keys(camera):
+                pipe.delete(key)
             pipe.execute()
 
     def cameras(self) -> list[Camera]:
         """Return all cameras by name; one that should be live but whose heartbeat is over 2 s old has no signal."""
         with broker_errors(self.url):
-            notes = cast(Any, self._redis.hgetall(_CAMERAS))
+            notes = cast(Any, self._redis.hgetall(CAMERAS))
         now_ns = self.clock.now_ns()
-        return [_camera(json.loads(notes[name]), now_ns) for name in sorted(notes)]
+        return [camera_from_note(json.loads(notes[name]), now_ns) for name in sorted(notes)]
 
     def counts(self, camera: str) -> Counts:
         """Return the account of a camera, all numbers of the same moment."""
@@ -292,33 +308,33 @@ class Bus:
         """Return the accounts of several cameras, all numbers of the same moment."""
         with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
             for camera in cameras:
-                pipe.hgetall(_counts(camera))
-                pipe.xlen(_frames(camera))
+                pipe.hgetall(counts_key(camera))
+                pipe.xlen(frames_key(camera))
             answers = pipe.execute()
-        return {camera: _count(answers[2 * i], answers[2 * i + 1]) for i, camera in enumerate(cameras)}
+        return {camera: counts_of(answers[2 * i], answers[2 * i + 1]) for i, camera in enumerate(cameras)}
 
     # Workers
 
     def beat(self, worker: str, note: Mapping[str, object] | None = None) -> Workers:
         """Tell that a worker lives, for 1.5 s, and return who else does. `note` is shown to people."""
         with broker_errors(self.url):
-            live, dead = cast(Any, self._beat(keys=[_WORKERS], args=[worker, HEARTBEAT_TTL_MS]))
+            live, dead = cast(Any, self._beat(keys=[WORKERS], args=[worker, HEARTBEAT_TTL_MS]))
             if note is not None:
-                self._redis.hset(_WORKER_NOTES, worker, json.dumps(note))
+                self._redis.hset(WORKER_NOTES, worker, json.dumps(note))
         return Workers(tuple(name.decode() for name in live), tuple(name.decode() for name in dead))
 
     def leave(self, worker: str) -> None:
         """Take a worker off the list, after it ended all its frames."""
         with broker_errors(self.url):
-            self._beat(keys=[_WORKERS], args=[worker, 0])
-            self._redis.hdel(_WORKER_NOTES, worker)
+            self._beat(keys=[WORKERS], args=[worker, 0])
+            self._redis.hdel(WORKER_NOTES, worker)
 
     def workers(self) -> dict[str, dict[str, Any]]:
         """Return the live workers and the note of each."""
         now_ms = self.clock.now_ns() // 1_000_000
         with broker_errors(self.url):
-            live = cast(Any, self._redis.zrangebyscore(_WORKERS, now_ms, "+inf"))
-            notes = cast(Any, self._redis.hgetall(_WORKER_NOTES))
+            live = cast(Any, self._redis.zrangebyscore(WORKERS, now_ms, "+inf"))
+            notes = cast(Any, self._redis.hgetall(WORKER_NOTES))
         return {name.decode(): json.loads(notes.get(name, b"{}")) for name in live}
 
     # Inside
@@ -331,21 +347,21 @@ class Bus:
     def _make_groups(self, cameras: Sequence[str]) -> None:
         for camera in cameras:
             try:
-                self._redis.xgroup_create(_frames(camera), GROUP, id="0", mkstream=True)
+                self._redis.xgroup_create(frames_key(camera), GROUP, id="0", mkstream=True)
             except redis.ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
 
     def _held_ids(self, camera: str, consumer: str) -> list[bytes]:
-        pending = cast(Any, self._redis.xpending_range(_frames(camera), GROUP, "-", "+", 1000, consumer))
+        pending = cast(Any, self._redis.xpending_range(frames_key(camera), GROUP, "-", "+", 1000, consumer))
         return [entry["message_id"] for entry in pending]
 
     def _claim(self, worker: str, camera: str, consumer: str) -> list[Frame]:
         held = self._held_ids(camera, consumer)
         if not held:
             return []
-        entries = cast(Any, self._redis.xclaim(_frames(camera), GROUP, worker, 0, cast(Any, held)))
-        frames = [frame for entry_id, fields in entries if (frame := _frame(camera, entry_id, fields)) is not None]
+        entries = cast(Any, self._redis.xclaim(frames_key(camera), GROUP, worker, 0, cast(Any, held)))
+        frames = [frame for entry_id, fields in entries if (frame := frame_of(camera, entry_id, fields)) is not None]
         lost = [frame.frame_id for frame in frames if frame.delivery == "live"]
         self.drop(camera, lost, DropReason.WORKER_LOST)
         return [frame for frame in frames if frame.delivery == "lossless"]
@@ -355,99 +371,4 @@ class Bus:
             return []
         with broker_errors(self.url):
             answer = self._redis.xread(cast(Any, streams), block=block_ms or None, count=count)
-        return [(key, entries) for key, entries in _streams(answer) if entries]
-
-
-def _key(camera: str, what: str) -> str:
-    return f"mien:camera:{camera}:{what}"
-
-
-def _frames(camera: str) -> str:
-    return _key(camera, "frames")
-
-
-def _results(camera: str) -> str:
-    return _key(camera, "results")
-
-
-def _view(camera: str) -> str:
-    return _key(camera, "view")
-
-
-def _counts(camera: str) -> str:
-    return _key(camera, "counts")
-
-
-def _watched(camera: str) -> str:
-    return _key(camera, "watched")
-
-
-def _lease(camera: str) -> str:
-    return _key(camera, "lease")
-
-
-def _camera_of(key: bytes) -> str:
-    return key.decode().split(":")[2]
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, counter = entry_id.partition("-")
-    return int(milliseconds), int(counter)
-
-
-def _streams(answer: Any) -> list[tuple[bytes, Any]]:
-    """Return (key, entries) of an XREAD answer, which is a list in RESP2 and a dict in RESP3."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        return [(key, [entry for part in parts for entry in part]) for key, parts in answer.items()]
-    return [(key, entries) for key, entries in answer]
-
-
-def _frame(camera: str, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Frame | None:
-    if not fields:  # an entry that is pending but was deleted
-        return None
-    delivery: Delivery = "lossless" if fields[b"delivery"] == b"lossless" else "live"
-    return Frame(
-        camera=camera,
-        seq=int(fields[b"seq"]),
-        captured_ns=int(fields[b"captured_ns"]),
-        width=int(fields[b"width"]),
-        height=int(fields[b"height"]),
-        jpeg=fields[b"jpeg"],
-        delivery=delivery,
-        frame_id=entry_id.decode(),
-    )
-
-
-def _view_of(camera: str, fields: Mapping[bytes, bytes]) -> View:
-    return View(camera=camera, frame_id=fields[b"frame_id"].decode(), jpeg=fields[b"jpeg"])
-
-
-def _camera(note: Mapping[str, Any], now_ns: int) -> Camera:
-    state, reason = CameraState(note["state"]), str(note["reason"])
-    silent = now_ns - int(note["updated_ns"]) > CAMERA_TTL_NS
-    if silent and state in (CameraState.LIVE, CameraState.CONNECTING):
-        state, reason = CameraState.NO_SIGNAL, "the producer is gone"
-    return Camera(
-        name=str(note["name"]),
-        state=state,
-        reason=reason,
-        source=str(note["source"]),
-        delivery=note["delivery"],
-        fps=float(note["fps"]),
-        width=int(note["width"]),
-        height=int(note["height"]),
-        updated_ns=int(note["updated_ns"]),
-    )
-
-
-def _count(fields: Mapping[bytes, bytes], in_flight: int) -> Counts:
-    numbers = {name.decode(): value for name, value in fields.items()}
-    return Counts(
-        captured=int(numbers.get("captured", 0)),
-        on_time=int(numbers.get("on_time", 0)),
-        late=int(numbers.get("late", 0)),
-        in_flight=in_flight,
-        drops={reason.value: int(numbers.get(f"drop:{reason}", 0)) for reason in DropReason},
-    )
+        return [(key, entries) for key, entries in streams_of(answer) if entries]

@@ -1,0 +1,125 @@
+"""What the bus stores: key names, and the fields of entries as values. Only `mien.bus` uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, View
+
+CAMERAS = "mien:cameras"
+WORKERS = "mien:workers"
+WORKER_NOTES = "mien:workers:notes"
+CAMERA_TTL_NS = 2_000_000_000
+
+
+def _key(camera: str, what: str) -> str:
+    return f"mien:camera:{camera}:{what}"
+
+
+def frames_key(camera: str) -> str:
+    """Return the key of the stream of frames."""
+    return _key(camera, "frames")
+
+
+def results_key(camera: str) -> str:
+    """Return the key of the stream of results."""
+    return _key(camera, "results")
+
+
+def view_key(camera: str) -> str:
+    """Return the key of the stream of views."""
+    return _key(camera, "view")
+
+
+def counts_key(camera: str) -> str:
+    """Return the key of the camera's account."""
+    return _key(camera, "counts")
+
+
+def watched_key(camera: str) -> str:
+    """Return the key of the mark that somebody watches."""
+    return _key(camera, "watched")
+
+
+def lease_key(camera: str) -> str:
+    """Return the key of the right to be the producer."""
+    return _key(camera, "lease")
+
+
+def camera_keys(camera: str) -> list[str]:
+    """Return every key of a camera."""
+    return [key(camera) for key in (frames_key, counts_key, results_key, view_key, watched_key, lease_key)]
+
+
+def camera_of(key: bytes) -> str:
+    """Return the camera that a key belongs to."""
+    return key.decode().split(":")[2]
+
+
+def id_order(entry_id: str) -> tuple[int, int]:
+    """Return what sorts entry ids by age."""
+    milliseconds, _, counter = entry_id.partition("-")
+    return int(milliseconds), int(counter)
+
+
+def streams_of(answer: Any) -> list[tuple[bytes, Any]]:
+    """Return (key, entries) of an XREAD answer, which is a list in RESP2 and a dict in RESP3."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        return [(key, [entry for part in parts for entry in part]) for key, parts in answer.items()]
+    return [(key, entries) for key, entries in answer]
+
+
+def frame_of(camera: str, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Frame | None:
+    """Return the frame in an entry, or None for an entry that is pending but was deleted."""
+    if not fields:
+        return None
+    delivery: Delivery = "lossless" if fields[b"delivery"] == b"lossless" else "live"
+    return Frame(
+        camera=camera,
+        seq=int(fields[b"seq"]),
+        captured_ns=int(fields[b"captured_ns"]),
+        width=int(fields[b"width"]),
+        height=int(fields[b"height"]),
+        jpeg=fields[b"jpeg"],
+        delivery=delivery,
+        frame_id=entry_id.decode(),
+    )
+
+
+def view_of(camera: str, fields: Mapping[bytes, bytes]) -> View:
+    """Return the view in an entry."""
+    return View(camera=camera, frame_id=fields[b"frame_id"].decode(), jpeg=fields[b"jpeg"])
+
+
+def camera_from_note(note: Mapping[str, Any], now_ns: int) -> Camera:
+    """Return a camera from its note; one whose producer is silent for over 2 s has no signal."""
+    state, reason = CameraState(note["state"]), str(note["reason"])
+    silent = now_ns - int(note["updated_ns"]) > CAMERA_TTL_NS
+    if silent and state in (CameraState.LIVE, CameraState.CONNECTING):
+        state, reason = CameraState.NO_SIGNAL, "the producer is gone"
+    return Camera(
+        name=str(note["name"]),
+        state=state,
+        reason=reason,
+        source=str(note["source"]),
+        delivery=note["delivery"],
+        fps=float(note["fps"]),
+        width=int(note["width"]),
+        height=int(note["height"]),
+        updated_ns=int(note["updated_ns"]),
+    )
+
+
+def counts_of(fields: Mapping[bytes, bytes], in_flight: int) -> Counts:
+    """Return the account from its hash and the length of the stream of frames."""
+    numbers = {name.decode(): value for name, value in fields.items()}
+    return Counts(
+        captured=int(numbers.get("captured", 0)),
+        on_time=int(numbers.get("on_time", 0)),
+        late=int(numbers.get("late", 0)),
+        in_flight=in_flight,
+        drops={reason.value: int(numbers.get(f"drop:{reason}", 0)) for reason in DropReason},
+    )
