@@ -1,8 +1,8 @@
 """The bus: frames, results, views, cameras, workers and their account on Redis Streams.
 
-Only this module and its `entries` know key names and stream fields. A frame lives in its camera's stream until it is ended exactly
-once, by `finish` or `drop` (guarded by XACK, in one script with the count), so the length of the stream is what is
-in flight and the account balances at any moment, whoever is killed when.
+Only this module and its `entries` know key names and stream fields. A frame lives in its camera's stream until it
+is ended exactly once, by `finish` or `drop` (guarded by XACK, in one script with the count). So the length of the
+stream is what is in flight, and the account balances at any moment, whoever is killed when.
 """
 
 from __future__ import annotations
