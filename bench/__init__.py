@@ -1,0 +1,1 @@
+"""Measurements of mien: what docs and constants quote is measured here."""

@@ -1,0 +1,103 @@
+"""`mien jobs`: work on jobs, look at them, stop them and try them again."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.jobs import Jobs
+
+app = typer.Typer(help="Work on jobs, look at them, stop them, try them again.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of the job, as `mien jobs list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def work() -> None:
+    """Work on queued jobs until Ctrl-C; start as many as there are cores to spare.
+
+    Example: [bold]mien jobs work[/bold]
+    """
+    import threading
+
+    from mien.jobs import Jobs
+    from mien.logs import configure_logs
+    from mien.settings import load_settings
+    from models.analyzer import open_analyzer
+    from worker.jobs_worker import JobsWorker
+    from worker.photos import PhotoJobs
+    from worker.resident import ResidentAnalyzer
+
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    jobs = Jobs.from_settings(settings)
+    jobs.ping()
+    photos = PhotoJobs(jobs, ResidentAnalyzer(lambda: open_analyzer(settings)), stopping)
+    JobsWorker(jobs.redis, photos.functions, photos.give_up, stopping).run()
+
+
+@app.command("list")
+def list_jobs(
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most jobs to show, the newest first.")] = 50,
+) -> None:
+    """List jobs, the newest first.
+
+    Example: [bold]mien jobs list[/bold]
+    """
+    from cli.follow import print_json, print_table
+
+    views = _jobs().list(limit)
+    if as_json:
+        print_json([view.to_dict() for view in views])
+    else:
+        print_table(views)
+
+
+@app.command()
+def show(job: JobId, as_json: AsJson = False) -> None:
+    """Show one job: how far it is, where its results are, and what failed.
+
+    Example: [bold]mien jobs show 3f2a…[/bold]
+    """
+    from cli.follow import print_job, print_json
+
+    view = _jobs().get(job)
+    if as_json:
+        print_json(view.to_dict())
+    else:
+        print_job(view)
+
+
+@app.command()
+def cancel(job: JobId) -> None:
+    """Stop a job; what it has finished is kept for `mien jobs retry`.
+
+    Example: [bold]mien jobs cancel 3f2a…[/bold]
+    """
+    view = _jobs().cancel(job)
+    typer.echo(f"job {view.id} is {view.state}")
+
+
+@app.command()
+def retry(job: JobId) -> None:
+    """Queue again what a job has not finished, or the pictures that failed.
+
+    Example: [bold]mien jobs retry 3f2a…[/bold]
+    """
+    view = _jobs().retry(job)
+    typer.echo(f"job {view.id} is {view.state}")
+
+
+def _jobs() -> Jobs:
+    from mien.jobs import Jobs
+    from mien.settings import load_settings
+
+    return Jobs.from_settings(load_settings())

@@ -1,0 +1,142 @@
+"""Everything on one machine: two embedded brokers, and one process for each part, under honcho."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import honcho.manager
+from honcho.printer import Printer
+from rich.console import Console
+
+from mien.embedded import EmbeddedBroker
+from mien.errors import MienError, PortInUse, SettingsError
+from mien.logs import get_logger
+from mien.settings import Settings, check_camera_name
+
+_KILL_AFTER_S = 2
+_CAMERA = "camera."
+_READY_TIMEOUT_S = 60
+
+log = get_logger(__name__)
+
+
+def run_all(settings: Settings, cameras: Sequence[str], workers: int) -> int:
+    """Run mien until Ctrl-C or until one of its processes ends; returns the exit code.
+
+    Brokers start first and stop last, so that every process can end its frames. Raises PortInUse,
+    SettingsError, or BrokerUnavailable.
+    """
+    sources = dict(_camera_and_source(text) for text in cameras)
+    check_port(settings.host, settings.port)
+    _refuse_second_instance(settings.up_record)
+    console = Console(stderr=True, highlight=False)
+    data_dir = settings.data_dir.absolute()
+    with (
+        EmbeddedBroker() as bus,
+        EmbeddedBroker(keep_in=data_dir / "broker") as jobs,
+        _recorded(settings.up_record, bus, jobs, settings.port),
+    ):
+        environment = {
+            **os.environ,
+            "MIEN_BUS_URL": bus.url,
+            "MIEN_JOBS_URL": jobs.url,
+            "MIEN_DATA_DIR": str(data_dir),
+            "PYTHONUNBUFFERED": "1",
+            "_MIEN_UP_PID": str(os.getpid()),
+        }
+        manager = _manager(environment, settings, sources, workers)
+        threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
+        manager.loop()
+    stopped_by_user = manager.returncode in (130, 143)
+    console.print("mien stopped." if stopped_by_user else "mien stopped, because one of its processes ended.")
+    return 0 if stopped_by_user else 1
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise PortInUse when nothing can listen on `port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortInUse(
+                f"port {port} on {host} cannot be used ({error.strerror}); choose another: mien up --port {port + 1}"
+            ) from None
+
+
+def _camera_and_source(text: str) -> tuple[str, str]:
+    name, separator, source = text.partition("=")
+    if not separator or not source:
+        raise SettingsError(f"--camera {text!r} is not NAME=SOURCE, such as door=rtsp://10.0.0.7/live")
+    return check_camera_name(name), source
+
+
+class LocalManager(honcho.manager.Manager):  # type: ignore[misc]
+    """Stops everything when one part ends, but not for a camera: a film has an end, a source may be mistyped."""
+
+    def _any_stopped(self) -> bool:
+        parts = (process for name, process in self._processes.items() if not name.startswith(_CAMERA))
+        return any(process.get("returncode") is not None for process in parts)
+
+
+def _manager(environment: dict[str, str], settings: Settings, sources: dict[str, str], workers: int) -> LocalManager:
+    honcho.manager.KILL_WAIT = _KILL_AFTER_S
+    manager = LocalManager(Printer(sys.stderr, time_format="%H:%M:%S"))
+    commands = {"dashboard": ["dashboard", "--port", str(settings.port), "--host", settings.host]}
+    commands |= {f"worker.{number}": ["work"] for number in range(1, workers + 1)}
+    commands |= {"jobs": ["jobs", "work"]}
+    commands |= {f"{_CAMERA}{name}": ["produce", "--camera", name, source] for name, source in sources.items()}
+    for name, arguments in commands.items():
+        # `exec` replaces honcho's shell, so that a signal reaches the process itself.
+        command = "exec " + shlex.join([sys.executable, "-m", "cli", *arguments])
+        manager.add_process(name, command, env=environment)
+    return manager
+
+
+@contextmanager
+def _recorded(path: Path, bus: EmbeddedBroker, jobs: EmbeddedBroker, port: int) -> Iterator[None]:
+    """Keep the addresses in a file, for commands in other terminals, as long as the brokers run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"pid": os.getpid(), "bus_url": bus.url, "jobs_url": jobs.url, "port": port}
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(record))
+    fresh.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _refuse_second_instance(path: Path) -> None:
+    try:
+        pid = int(json.loads(path.read_text())["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError):
+        return
+    raise MienError(f"mien already runs in this folder (process {pid}); stop it first, or use another folder")
+
+
+def _announce(settings: Settings, console: Console) -> None:
+    """Say where to look, as soon as there is something to see."""
+    address = f"http://{settings.host}:{settings.port}"
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=1):
+                console.print(f"\n  mien is at [bold]{address}[/bold]   (Ctrl-C stops it)\n")
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    log.warning("the dashboard does not answer", address=address)

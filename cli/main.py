@@ -1,0 +1,55 @@
+"""The console script `mien`: its commands, and how an error looks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import jobs, photos
+from cli.dashboard import dashboard
+from cli.evaluate import evaluate
+from cli.photo import photo
+from cli.produce import produce
+from cli.train import train
+from cli.up import up
+from cli.work import work
+from mien.errors import MienError
+
+app = typer.Typer(
+    name="mien",
+    help="Reads the apparent emotion of every face: live from any number of cameras, and from photos.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+for command in (up, produce, work, dashboard, photo, train, evaluate):
+    app.command()(command)
+app.add_typer(photos.app, name="photos")
+app.add_typer(jobs.app, name="jobs")
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    """Reads the apparent emotion of every face: live from any number of cameras, and from photos.
+
+    Example: [bold]mien up[/bold], then open the address that it prints.
+    """
+    if show:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of("mien"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and its own exit code."""
+    try:
+        app()
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,144 @@
+"""`mien photo`: pictures read now, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from models.analyzer import FaceAnalyzer
+
+SUFFIX = ".mien.jpg"
+
+
+def photo(
+    files: Annotated[list[Path], typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP or GIF.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for the annotated pictures; without it the current one, and none at all with --json.",
+        ),
+    ] = None,
+) -> None:
+    """Read the apparent emotion of every face in pictures, and write each picture with its faces drawn in.
+
+    Ends with 0 when all pictures were read, with 1 when some were not, with 2 when no such file exists.
+
+    Example: [bold]mien photo holiday.jpg --out annotated[/bold]
+    """
+    from mien.errors import InputError, PictureError
+    from mien.logs import configure_logs
+    from mien.settings import load_settings
+
+    settings = load_settings()
+    configure_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    if not any(path.exists() for path in files):
+        given = ", ".join(map(str, files))
+        raise InputError(f"{given}: no such file" if len(files) == 1 else f"none of these files exists: {given}")
+    from models.analyzer import open_analyzer
+    from worker.pictures import open_picture
+
+    analyzer = open_analyzer(settings)
+    folder = out or (None if as_json else Path())
+    names = _Names()
+    pictures: list[dict[str, Any]] = []
+    failures: list[dict[str, str]] = []
+    for path in files:
+        try:
+            pixels = open_picture(path, settings.photo_max_pixels)
+            pictures.append(_read(path, pixels, analyzer, folder and folder / names.fresh(path), settings.jpeg_quality))
+        except (PictureError, InputError) as error:
+            failures.append({"path": str(path), "reason": str(error)})
+            typer.echo(f"mien: {path}: {error}", err=True)
+    if as_json:
+        _print_json(pictures, failures, analyzer)
+    elif pictures:
+        _print_table(pictures)
+    raise typer.Exit(1 if failures else 0)
+
+
+class _Names:
+    """Names of annotated pictures: two inputs of one name do not overwrite each other."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def fresh(self, path: Path) -> str:
+        """Return a name that was not given out before."""
+        name, number = f"{path.stem}{SUFFIX}", 1
+        while name in self._taken:
+            number += 1
+            name = f"{path.stem}-{number}{SUFFIX}"
+        self._taken.add(name)
+        return name
+
+
+def _read(path: Path, pixels: Any, analyzer: FaceAnalyzer, annotated: Path | None, quality: int) -> dict[str, Any]:
+    """Return the entry of one picture, and write it with its faces drawn in; raises InputError when it cannot."""
+    from mien.errors import InputError
+    from models.overlay import draw_faces
+    from models.picture import encode_jpeg
+
+    faces = analyzer.analyze(pixels)
+    height, width = pixels.shape[:2]
+    entry: dict[str, Any] = {
+        "path": str(path),
+        "width": width,
+        "height": height,
+        "faces": [face.to_dict() for face in faces],
+    }
+    if annotated is not None:
+        draw_faces(pixels, faces)
+        try:
+            annotated.parent.mkdir(parents=True, exist_ok=True)
+            annotated.write_bytes(encode_jpeg(pixels, quality))
+        except OSError as error:
+            raise InputError(f"{annotated} cannot be written: {error.strerror}") from error
+        entry["annotated"] = str(annotated)
+    return entry
+
+
+def _print_json(pictures: list[dict[str, Any]], failures: list[dict[str, str]], analyzer: FaceAnalyzer) -> None:
+    import json
+
+    document = {
+        "inputs": len(pictures) + len(failures),
+        "done": len(pictures),
+        "failed": len(failures),
+        "failures": failures,
+        "detector": analyzer.detector,
+        "runtime": analyzer.runtime,
+        "weights": analyzer.weights,
+        "pictures": pictures,
+    }
+    typer.echo(json.dumps(document))
+
+
+def _print_table(pictures: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("picture", "face", "emotion", title="Apparent emotions")
+    for name in ("confidence", "valence", "arousal"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("box: x, y, w, h", no_wrap=True)
+    table.columns[0].overflow = "fold"
+    for entry in pictures:
+        name = escape(entry["path"])
+        if not entry["faces"]:
+            table.add_row(name, "0", "no face")
+        for number, face in enumerate(entry["faces"], 1):
+            box = ", ".join(f"{value:.0f}" for value in face["box"])
+            figures = (f"{100 * face['confidence']:.0f} %", f"{face['valence']:+.2f}", f"{face['arousal']:+.2f}")
+            table.add_row(name if number == 1 else "", str(number), face["emotion"], *figures, box)
+    console = Console()
+    console.print(table)
+    for entry in pictures:
+        if "annotated" in entry:
+            console.print(f"written: {escape(entry['annotated'])}", highlight=False, soft_wrap=True)

@@ -1,0 +1,37 @@
+"""`mien work`: a live worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def work(
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of inference (1 when not set).")] = None,
+    detector: Annotated[str | None, typer.Option(help="Face detector: auto, blazeface, yunet or haar.")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="What runs the classifier: auto, openvino, onnxruntime or tensorflow.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of inference: fp32 or bf16.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File of classifier weights, instead of those of mien.")] = None,
+    bus_url: Annotated[str | None, typer.Option(help="Redis or Valkey of the cameras.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to serve Prometheus metrics on.")
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address to serve Prometheus metrics on.")] = "127.0.0.1",
+) -> None:
+    """Read the faces of live cameras, until Ctrl-C. Start as many as you like: they share the cameras.
+
+    Example: [bold]mien work --threads 2 --detector yunet[/bold]
+    """
+    from mien.logs import configure_logs
+    from mien.settings import load_settings
+    from worker.start import run_live
+
+    settings = load_settings(
+        threads=threads, detector=detector, runtime=runtime, precision=precision, weights=weights, bus_url=bus_url
+    )
+    configure_logs(settings.log_level, settings.log_format)
+    run_live(settings, metrics_port, metrics_host)

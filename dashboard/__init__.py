@@ -1,0 +1,1 @@
+"""The dashboard shows cameras and jobs to people; it knows no model and decodes no picture."""

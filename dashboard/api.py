@@ -1,0 +1,230 @@
+"""The JSON API: cameras, browser cameras, uploads and jobs, and whether all is well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, request, send_from_directory
+from flask_wtf.csrf import generate_csrf
+
+from dashboard.browser_cameras import FRAME_BYTES
+from dashboard.metrics import exposition
+from dashboard.openapi import document
+from dashboard.problems import NotFound, Refused, drain
+from dashboard.services import known_camera, services
+from mien.errors import BrokerUnavailable, InputError
+
+MOST_RESULTS = 1000
+RESULT_FILES = ("results.json", "results.csv")
+
+api = Blueprint("api", __name__)
+
+
+def set_body_limit() -> None:
+    """Allow larger bodies where pictures come in, and only as raw bodies, which no form parser touches."""
+    limits = {"api.add_picture": services().uploads.limit_bytes, "api.browser_frame": FRAME_BYTES}
+    limit = limits.get(request.endpoint or "")
+    if limit is None:
+        return
+    request.max_content_length = limit
+    if request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        raise Refused(415, "send the picture itself as the body, not a form")
+
+
+# Cameras
+
+
+@api.get("/api/v1/cameras")
+def cameras() -> Response:
+    """All cameras, how they do, and how many workers run."""
+    snapshot = services().overview.checked()
+    return jsonify(snapshot.to_dict())
+
+
+@api.get("/api/v1/cameras/<name>")
+def camera(name: str) -> Response:
+    """One camera."""
+    return jsonify(known_camera(name).to_dict())
+
+
+@api.get("/api/v1/cameras/<name>/results")
+def results(name: str) -> Response:
+    """The last results of a camera, newest first."""
+    known_camera(name)
+    found = services().bus.recent_results(name, _limit(20, MOST_RESULTS))
+    return jsonify(results=[result.to_dict() for result in found])
+
+
+# Browser cameras
+
+
+@api.post("/api/v1/browser-cameras")
+def open_browser_camera() -> Response:
+    """Make this tab a camera: its name, and the token for its pictures."""
+    opened = services().browser_cameras.open()
+    width = min(1280, services().settings.max_frame_width)
+    return make_response(jsonify(name=opened.name, token=opened.token, max_width=width), 201)
+
+
+@api.post("/api/v1/browser-cameras/<name>/frames")
+def browser_frame(name: str) -> Response:
+    """Publish one JPEG of a browser camera; `published` is false when others still wait."""
+    token = request.headers.get("X-Camera-Token", "")
+    published = services().browser_cameras.publish(name, token, request.stream.read(FRAME_BYTES))
+    return make_response(jsonify(published=published), 202)
+
+
+@api.post("/api/v1/browser-cameras/<name>/end")
+def end_browser_camera(name: str) -> Response:
+    """End a browser camera; a form, since that is what a closing tab can still send."""
+    services().browser_cameras.end(name, request.form.get("token", request.headers.get("X-Camera-Token", "")))
+    return Response(status=204)
+
+
+# Uploads
+
+
+@api.post("/api/v1/uploads")
+def open_upload() -> Response:
+    """Begin an upload."""
+    settings = services().settings
+    upload = services().uploads.open()
+    body = jsonify(id=upload.id, max_bytes=settings.upload_max_mb << 20, max_files=settings.upload_max_files)
+    return make_response(body, 201)
+
+
+@api.post("/api/v1/uploads/<upload_id>/files")
+def add_picture(upload_id: str) -> Response:
+    """Add one picture, the raw body, under the label `?name=`."""
+    try:
+        upload = services().uploads.find(upload_id)
+        name = request.args.get("name", "")
+        added = services().uploads.add(upload, name, request.stream, request.content_length)
+    except Exception:
+        drain()
+        raise
+    return make_response(jsonify(added), 201)
+
+
+@api.delete("/api/v1/uploads/<upload_id>")
+def cancel_upload(upload_id: str) -> Response:
+    """Give up an upload."""
+    services().uploads.cancel(services().uploads.find(upload_id))
+    return Response(status=204)
+
+
+# Jobs
+
+
+@api.get("/api/v1/jobs")
+def list_jobs() -> Response:
+    """The last jobs, newest first."""
+    found = services().jobs.list(_limit(50, 500))
+    return jsonify(jobs=[job.to_dict() for job in found])
+
+
+@api.post("/api/v1/jobs")
+def make_job() -> Response:
+    """Queue the pictures of an upload as a photo job: `{"upload": ID, "name": TEXT}`."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict) or not isinstance(body.get("upload"), str):
+        raise InputError('the body must be JSON like {"upload": "ID", "name": "TEXT"}')
+    uploads = services().uploads
+    job = uploads.finish(uploads.find(body["upload"]), str(body.get("name") or ""))
+    return make_response(jsonify(job.to_dict()), 201)
+
+
+@api.get("/api/v1/jobs/<job_id>")
+def show_job(job_id: str) -> Response:
+    """One job."""
+    return jsonify(services().jobs.get(job_id).to_dict())
+
+
+@api.delete("/api/v1/jobs/<job_id>")
+@api.post("/api/v1/jobs/<job_id>/cancel")
+def cancel_job(job_id: str) -> Response:
+    """Cancel a job; what is done stays."""
+    services().jobs.cancel(job_id)
+    return jsonify(services().jobs.get(job_id).to_dict())
+
+
+@api.post("/api/v1/jobs/<job_id>/retry")
+def retry_job(job_id: str) -> Response:
+    """Queue what failed or was cancelled again."""
+    services().jobs.retry(job_id)
+    return jsonify(services().jobs.get(job_id).to_dict())
+
+
+@api.get("/api/v1/jobs/<job_id>/<any('results.json', 'results.csv'):name>")
+def job_results(job_id: str, name: str) -> Response:
+    """The results of a job as JSON or CSV."""
+    job = services().jobs.get(job_id)
+    if not (job.out / name).is_file():
+        raise NotFound(f"job {job_id} has no {name} yet")
+    return send_from_directory(job.out.resolve(), name, as_attachment=True, download_name=f"{job_id}-{name}")
+
+
+@api.get("/api/v1/jobs/<job_id>/annotated")
+def job_pictures(job_id: str) -> Response:
+    """The names of the annotated pictures of a job."""
+    folder = services().jobs.get(job_id).out / "annotated"
+    names = sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg") if folder.is_dir() else []
+    return jsonify(pictures=names)
+
+
+@api.get("/api/v1/jobs/<job_id>/annotated/<name>")
+def job_picture(job_id: str, name: str) -> Response:
+    """One annotated picture of a job."""
+    if not name.endswith(".jpg"):
+        raise NotFound(f"job {job_id} has no picture {name[:100]!r}")
+    folder = services().jobs.get(job_id).out / "annotated"
+    return send_from_directory(folder.resolve(), name, mimetype="image/jpeg")
+
+
+# The process
+
+
+@api.get("/api/v1/token")
+def token() -> Response:
+    """A token for the header X-CSRFToken, which every request that changes something must have."""
+    return jsonify(token=generate_csrf())
+
+
+@api.get("/api/v1/openapi.json")
+def openapi() -> Response:
+    """What this API has, as OpenAPI 3.1."""
+    return jsonify(document())
+
+
+@api.get("/healthz")
+def healthz() -> Response:
+    """The process is up."""
+    return jsonify(status="ok")
+
+
+@api.get("/readyz")
+def readyz() -> Response:
+    """Both brokers answer; 503 otherwise."""
+    state: dict[str, Any] = {}
+    for part, ping in (("bus", services().bus.ping), ("jobs", services().jobs.ping)):
+        try:
+            ping()
+            state[part] = "ok"
+        except BrokerUnavailable as error:
+            state[part] = str(error)
+    ready = all(answer == "ok" for answer in state.values())
+    return make_response(jsonify(status="ok" if ready else "unavailable", **state), 200 if ready else 503)
+
+
+@api.get("/metrics")
+def metrics() -> Response:
+    """Metrics for Prometheus."""
+    text, content_type = exposition(services().overview, services().hub)
+    return Response(text, content_type=content_type)
+
+
+def _limit(default: int, most: int) -> int:
+    text = request.args.get("limit", str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise InputError(f"limit must be a number from 1 to {most}, not {text[:20]!r}")
+    return int(text)

@@ -1,0 +1,62 @@
+"""The Flask application."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask_bootstrap import Bootstrap5
+from flask_wtf.csrf import CSRFProtect
+
+from dashboard import problems, security
+from dashboard.api import api, set_body_limit
+from dashboard.browser_cameras import BrowserCameras
+from dashboard.hub import Hub
+from dashboard.overview import Overview
+from dashboard.pages import pages
+from dashboard.services import Services
+from dashboard.streams import streams
+from dashboard.uploads import Uploads
+from mien.bus import Bus
+from mien.errors import BrokerUnavailable
+from mien.settings import Settings
+
+if TYPE_CHECKING:
+    from mien.jobs import Jobs
+
+
+def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
+    """Return the application; raises SettingsError when the address of a broker is missing.
+
+    Nothing connects before it is needed: the dashboard starts, and says so, while Redis is away.
+    """
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    parts = make_services(settings, jobs)
+    parts.attach(app.extensions)
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    problems.install(app)
+    # In this order: a stranger is refused before anything of the request is read, and the token is looked for in the
+    # body too, so its limit comes first.
+    security.protect(app, settings)
+    app.before_request(set_body_limit)
+    CSRFProtect(app)
+    Bootstrap5(app)
+    for blueprint in (pages, streams, api):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def make_services(settings: Settings, jobs: Jobs | None = None) -> Services:
+    """Return what the application works with; `jobs` stands in for the ones at `settings.jobs_url`."""
+    if jobs is None:
+        from mien.jobs import Jobs  # brings RQ
+
+        jobs = Jobs.from_settings(settings)
+    bus = Bus.from_settings(settings)
+    overview = Overview(bus)
+    browser_cameras = BrowserCameras(bus, settings)
+    with suppress(BrokerUnavailable):  # they are shown as "no signal" then
+        browser_cameras.forget_orphans()
+    return Services(settings, bus, jobs, overview, Hub(bus, overview.names), browser_cameras, Uploads(jobs, settings))

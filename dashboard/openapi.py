@@ -1,0 +1,182 @@
+"""The API as OpenAPI 3.1: what the page /api shows and /api/v1/openapi.json gives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
+
+_NUMBER = {"type": "number"}
+_COUNT = {"type": "integer", "minimum": 0}
+_TEXT = {"type": "string"}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_PROBABILITIES = {"type": "object", "properties": dict.fromkeys(EMOTIONS, _SHARE)}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one address; `changes` tells that it needs the header X-CSRFToken."""
+
+    method: str
+    path: str
+    summary: str
+    gives: str
+    body: str = ""
+    status: int = 200
+    query: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether the request changes something."""
+        return self.method != "get"
+
+
+JSON = "application/json"
+ROUTES = (
+    Route("get", "/api/v1/cameras", "All cameras, how they do, and how many workers run", "Overview"),
+    Route("get", "/api/v1/cameras/{name}", "One camera", "Camera"),
+    Route("get", "/api/v1/cameras/{name}/results", "The last results, newest first", "Results", query=("limit",)),
+    Route("get", "/api/v1/jobs", "The last jobs, newest first", "Jobs", query=("limit",)),
+    Route("get", "/api/v1/jobs/{id}", "One job", "Job"),
+    Route("post", "/api/v1/jobs", "Queue the pictures of an upload as a photo job", "Job", "NewJob", 201),
+    Route("delete", "/api/v1/jobs/{id}", "Cancel a job", "Job"),
+    Route("post", "/api/v1/jobs/{id}/cancel", "Cancel a job", "Job"),
+    Route("post", "/api/v1/jobs/{id}/retry", "Queue again what failed or was cancelled", "Job"),
+    Route("get", "/api/v1/jobs/{id}/results.json", "The results of a job", JSON),
+    Route("get", "/api/v1/jobs/{id}/results.csv", "The results of a job, a row for each face", "text/csv"),
+    Route("get", "/api/v1/jobs/{id}/annotated", "Names of the annotated pictures", "Pictures"),
+    Route("get", "/api/v1/jobs/{id}/annotated/{picture}", "One annotated picture", "image/jpeg"),
+    Route("post", "/api/v1/uploads", "Begin an upload", "Upload", status=201),
+    Route(
+        "post", "/api/v1/uploads/{id}/files", "Add one picture, the raw body", "Picture", "image/*", 201, ("name",)
+    ),
+    Route("delete", "/api/v1/uploads/{id}", "Give up an upload", "", status=204),
+    Route("post", "/api/v1/browser-cameras", "Make a browser a camera", "BrowserCamera", status=201),
+    Route(
+        "post", "/api/v1/browser-cameras/{name}/frames", "Publish one JPEG; header X-Camera-Token", "Published",
+        "image/jpeg", 202,
+    ),
+    Route("post", "/api/v1/browser-cameras/{name}/end", "End a browser camera; header X-Camera-Token", "", status=204),
+    Route("get", "/api/v1/token", "A token for the header X-CSRFToken, with its cookie", "Token"),
+    Route("get", "/api/v1/openapi.json", "This document", JSON),
+    Route("get", "/stream", "All tiles over one connection", "application/vnd.mien.stream", query=("cameras",)),
+    Route("get", "/cameras/{name}/stream.mjpg", "One camera as MJPEG", "multipart/x-mixed-replace"),
+    Route("get", "/cameras/{name}/snapshot.jpg", "The newest view of a camera", "image/jpeg"),
+    Route("get", "/cameras/{name}/events", "Results as server-sent events", "text/event-stream"),
+    Route("get", "/healthz", "The process is up", "Health"),
+    Route("get", "/readyz", "Both brokers answer, else 503", "Health"),
+    Route("get", "/metrics", "Metrics for Prometheus", "text/plain"),
+)  # fmt: skip
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mien",
+            "version": "1",
+            "description": "Apparent emotions: what a face shows, never what a person feels. Requests that change"
+            " something need the header X-CSRFToken, from /api/v1/token, together with its cookie.",
+        },
+        "paths": paths,
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    parameters = [_parameter(name, "path") for name in re.findall(r"{(\w+)}", route.path)]
+    parameters += [_parameter(name, "query") for name in route.query]
+    parameters += [{**_parameter("X-CSRFToken", "header"), "required": True}] if route.changes else []
+    failed = {"description": "What was wrong, in one line", "content": {JSON: {"schema": _reference("Error")}}}
+    good: dict[str, Any] = {"description": route.summary}
+    if route.gives:
+        good["content"] = _content(route.gives)
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": {str(route.status): good, "default": failed},
+    }
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+    return operation
+
+
+def _parameter(name: str, place: str) -> dict[str, Any]:
+    kind = _COUNT if name == "limit" else _TEXT
+    return {"name": name, "in": place, "required": place == "path", "schema": kind}
+
+
+def _content(what: str) -> dict[str, Any]:
+    if "/" not in what:
+        return {JSON: {"schema": _reference(what)}}
+    return {what: {"schema": {"type": "object"} if what == JSON else {"type": "string", "format": "binary"}}}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def _list(item: Any) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def _schemas() -> dict[str, Any]:
+    label = {"type": "string", "enum": [*EMOTIONS, UNCERTAIN]}
+    drops = _object(**{reason.value: _COUNT for reason in DropReason})
+    counts = _object(
+        captured=_COUNT, analysed=_COUNT, on_time=_COUNT, late=_COUNT, dropped=_COUNT, in_flight=_COUNT, drops=drops,
+        balanced={"type": "boolean"},
+    )  # fmt: skip
+    face = _object(
+        box={**_list(_NUMBER), "description": "x, y, width, height in pixels of the original frame"},
+        track=_TEXT, emotion=label, confidence=_SHARE, probabilities=_PROBABILITIES, smoothed=_PROBABILITIES,
+        label=label, label_confidence=_SHARE, valence=_NUMBER, arousal=_NUMBER,
+        source={"type": "string", "enum": ["full", "tracked"]}, score=_NUMBER, landmarks=_list(_list(_NUMBER)),
+    )  # fmt: skip
+    result = _object(
+        camera=_TEXT, frame_id=_TEXT, seq=_COUNT, captured_ns=_COUNT, published_ns=_COUNT,
+        on_time={"type": "boolean"}, width=_COUNT, height=_COUNT,
+        stages_ms={"type": "object", "additionalProperties": _NUMBER}, faces=_list(_reference("Face")),
+    )  # fmt: skip
+    camera = _object(
+        name=_TEXT, state={"type": "string", "enum": [state.value for state in CameraState]}, reason=_TEXT,
+        source=_TEXT, delivery={"type": "string", "enum": ["live", "lossless"]}, fps=_NUMBER, width=_COUNT,
+        height=_COUNT, updated_ns=_COUNT, analysed_fps=_NUMBER, on_time_share={"type": ["number", "null"]},
+        counts=_reference("Counts"), faces=_COUNT, labels=_list(_object(label=label, confidence=_SHARE)),
+        latency_ms={"type": ["number", "null"]}, result_age_ms={"type": ["number", "null"]},
+    )  # fmt: skip
+    failure = _object(path=_TEXT, reason=_TEXT)
+    job = _object(
+        id=_TEXT, kind=_TEXT, state={"type": "string", "enum": ["queued", "running", "done", "failed", "cancelled"]},
+        reason=_TEXT, name=_TEXT, created=_NUMBER, finished={"type": ["number", "null"]}, inputs=_COUNT, done=_COUNT,
+        failed=_COUNT, faces=_COUNT, failures=_list(failure), out=_TEXT,
+    )  # fmt: skip
+    return {
+        "Overview": _object(cameras=_list(_reference("Camera")), workers=_COUNT, error=_TEXT),
+        "Camera": camera,
+        "Counts": counts,
+        "Results": _object(results=_list(_reference("Result"))),
+        "Result": result,
+        "Face": face,
+        "Jobs": _object(jobs=_list(_reference("Job"))),
+        "Job": job,
+        "NewJob": {**_object(upload=_TEXT, name=_TEXT), "required": ["upload"]},
+        "Pictures": _object(pictures=_list(_TEXT)),
+        "Upload": _object(id=_TEXT, max_bytes=_COUNT, max_files=_COUNT),
+        "Picture": _object(name=_TEXT, bytes=_COUNT, width=_COUNT, height=_COUNT),
+        "BrowserCamera": _object(name=_TEXT, token=_TEXT, max_width=_COUNT),
+        "Published": _object(published={"type": "boolean"}),
+        "Token": _object(token=_TEXT),
+        "Health": _object(status=_TEXT, bus=_TEXT, jobs=_TEXT),
+        "Error": _object(error=_object(status=_COUNT, title=_TEXT, detail=_TEXT, code=_TEXT)),
+    }

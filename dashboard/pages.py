@@ -1,0 +1,77 @@
+"""The pages for people. They are shells: what is live comes over the streams and the API."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from flask import Blueprint, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from dashboard.openapi import document
+from dashboard.services import known_camera, services
+from mien.errors import BrokerUnavailable
+from mien.settings import check_camera_name
+from mien.types import EMOTIONS, DropReason
+
+pages = Blueprint("pages", __name__)
+
+_REASONS = {
+    DropReason.SUPERSEDED: "a newer frame took its place",
+    DropReason.STALE: "too old to be on time",
+    DropReason.UNDECODABLE: "not a readable picture",
+    DropReason.TRIMMED: "nobody had read it",
+    DropReason.OVERLOAD: "workers were too busy",
+    DropReason.WORKER_LOST: "its worker went away",
+}
+
+
+@pages.get("/")
+def grid() -> str:
+    """All cameras."""
+    return render_template("grid.html")
+
+
+@pages.get("/cameras/<name>")
+def camera(name: str) -> str:
+    """One camera; shown with a banner while the bus is away."""
+    try:
+        known_camera(name)
+    except BrokerUnavailable:
+        check_camera_name(name)
+    reasons = {reason.value: words for reason, words in _REASONS.items()}
+    return render_template(
+        "camera.html", name=name, emotions=EMOTIONS, reasons=reasons, budget_ms=services().settings.budget_ms
+    )
+
+
+@pages.get("/jobs")
+def jobs() -> str:
+    """Uploads and jobs."""
+    settings = services().settings
+    return render_template("jobs.html", max_mb=settings.upload_max_mb, max_files=settings.upload_max_files)
+
+
+@pages.get("/jobs/<job_id>")
+def job(job_id: str) -> str:
+    """One job."""
+    with suppress(BrokerUnavailable):  # the page says so by itself
+        services().jobs.get(job_id)
+    return render_template("job.html", job_id=job_id)
+
+
+@pages.get("/about")
+def about() -> str:
+    """What is shown here, and what is not."""
+    return render_template("about.html")
+
+
+@pages.get("/api")
+def api_page() -> str:
+    """The API, for people."""
+    return render_template("api.html", api=document())
+
+
+@pages.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon, where browsers look for it by themselves."""
+    return redirect(url_for("static", filename="icon.svg"))

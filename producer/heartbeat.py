@@ -1,0 +1,122 @@
+"""What a producer says about its camera, twice a second and at every change, and its right to be the only one."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from dataclasses import replace
+
+from mien.bus import Bus
+from mien.errors import BrokerUnavailable, SourceError
+from mien.logs import get_logger
+from mien.types import Camera, CameraState
+from producer.outage import Outage
+
+BEAT_S = 0.5
+_WAIT_FOR_LEASE_S = 2.5
+_JOIN_S = 1.0
+
+log = get_logger(__name__)
+
+
+class Heartbeat:
+    """Publishes the state of one camera from a thread of its own, so that a slow broker never holds up the pictures.
+
+    `taken` is set when another producer got hold of the camera, as can happen after an outage of the broker.
+    """
+
+    def __init__(self, bus: Bus, camera: Camera, outage: Outage) -> None:
+        self._bus = bus
+        self._camera = camera
+        self._outage = outage
+        self._holder = uuid.uuid4().hex
+        self._changed = threading.Condition()
+        self._due = False
+        self._stopping = False
+        self.taken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    @property
+    def camera(self) -> Camera:
+        """What is said at present."""
+        return self._camera
+
+    def start(self, stop: threading.Event) -> bool:
+        """Take the camera and start to beat; False when `stop` was set first.
+
+        Waits up to 2.5 s for a producer that has just ended. Raises SourceError when another producer keeps the
+        camera, BrokerUnavailable when there is no broker.
+        """
+        deadline_s = time.monotonic() + _WAIT_FOR_LEASE_S
+        while not self._bus.lease(self._camera.name, self._holder):
+            if time.monotonic() > deadline_s:
+                raise SourceError(self._another())
+            if stop.wait(0.1):
+                return False
+        self._thread.start()
+        return True
+
+    def say(self, state: CameraState, reason: str = "") -> None:
+        """Change the state; it is published at once."""
+        with self._changed:
+            if (state, reason) == (self._camera.state, self._camera.reason):
+                return
+            if state != self._camera.state:
+                log.info("camera", name=self._camera.name, state=state.value, **({"reason": reason} if reason else {}))
+            self._camera = replace(self._camera, state=state, reason=reason)
+            self._due = True
+            self._changed.notify_all()
+
+    def measure(self, *, fps: float, width: int, height: int) -> None:
+        """Change the figures; they are published with the next beat."""
+        with self._changed:
+            self._camera = replace(self._camera, fps=fps, width=width, height=height)
+
+    def stop(self) -> None:
+        """Publish the last state and give the camera back."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+        if self.taken.is_set():
+            return
+        try:
+            self._bus.put_camera(self._camera)
+            self._bus.release(self._camera.name)
+        except BrokerUnavailable as error:
+            self._outage.failed(error)
+
+    def check(self) -> None:
+        """Raise SourceError when another producer took the camera."""
+        if self.taken.is_set():
+            raise SourceError(self._another())
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._due or self._stopping, BEAT_S)
+                if self._stopping:
+                    return
+                self._due = False
+                camera = self._camera
+            self._beat(camera)
+            if self.taken.is_set():
+                return
+
+    def _beat(self, camera: Camera) -> None:
+        try:
+            if not self._bus.lease(camera.name, self._holder):
+                self.taken.set()
+                return
+            self._bus.put_camera(camera)
+        except BrokerUnavailable as error:
+            self._outage.failed(error)
+        except Exception as error:  # the boundary of this thread: a camera that stops beating would look dead
+            log.error("the state of the camera could not be published", name=camera.name, error=str(error))
+        else:
+            self._outage.passed()
+
+    def _another(self) -> str:
+        return f"camera {self._camera.name!r} already has a producer; end that one or choose another name"

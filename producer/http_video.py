@@ -1,0 +1,172 @@
+"""A network camera over HTTP: Motion JPEG, or anything else that FFmpeg reads, such as MPEG-TS."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import cv2
+
+from mien.errors import PictureError, SourceLost, UnknownSource
+from mien.logs import without_password
+from mien.settings import Settings
+from producer.capture import TIMEOUTS, read_video
+from producer.jpeg import jpeg_size
+from producer.multipart import Multipart
+from producer.source import READ_TIMEOUT_S, Grab, LiveSource
+
+_MOST_BAD_PARTS = 50
+
+
+class HttpVideo(LiveSource):
+    """An `http://` or `https://` camera.
+
+    One request decides: a multipart answer is Motion JPEG, whose JPEGs go on untouched; everything else goes to FFmpeg,
+    which reads on from the same connection, because some servers take only one. An answer of known length is a stored
+    file and is read at its own rate.
+    """
+
+    def __init__(self, address: str, settings: Settings) -> None:
+        self._address = address
+        self._shown = without_password(address)
+        self._settings = settings
+        self._answer: http.client.HTTPResponse | None = None
+        self._parts: Multipart | None = None
+        self._video = cv2.VideoCapture()
+        self._began_s: float | None = None
+        self._stored = False
+
+    def open(self) -> None:
+        """Send the request; raises SourceLost without an answer within 2 s or with one that is no video."""
+        answer = self._ask()
+        self._answer = answer
+        self._parts, self._stored, self._began_s = None, False, None
+        if answer.headers.get_content_maintype() == "multipart":
+            self._parts = Multipart(self._read_some, _boundary(answer.headers))
+            return
+        if answer.headers.get("Content-Length"):
+            answer.close()
+            self._stored = True
+            self._video = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, TIMEOUTS)
+        else:
+            self._video = _video_of(_Body(self._read_some))
+        if not self._video.isOpened():
+            raise SourceLost(f"{self._shown} answers with {answer.headers.get_content_type()}, which is no video")
+
+    def read(self) -> Grab | None:
+        """Return the next picture, or None after the last one of a file; raises SourceLost when none comes in 2 s."""
+        if self._parts is not None:
+            return self._jpeg(self._parts)
+        try:
+            grab = read_video(self._video, self._shown)
+        except SourceLost:
+            if self._stored and self._began_s is not None:
+                return None
+            raise
+        if self._stored:
+            self._wait(float(self._video.get(cv2.CAP_PROP_POS_MSEC)) / 1000)
+        return grab
+
+    def close(self) -> None:
+        """Disconnect."""
+        # Not release(): it lets go of the body without holding Python's lock, which aborts the process (OpenCV 4.14).
+        self._video = cv2.VideoCapture()
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+    def _jpeg(self, parts: Multipart) -> Grab:
+        for _ in range(_MOST_BAD_PARTS):
+            try:
+                jpeg = parts.next()
+            except SourceLost as error:
+                raise SourceLost(f"{self._shown}: {error}") from None
+            captured_ns = time.monotonic_ns()
+            try:
+                width, height = jpeg_size(jpeg, self._settings.photo_max_pixels)
+            except PictureError:
+                continue
+            return Grab(captured_ns, jpeg, width, height)
+        raise SourceLost(f"{self._shown} sends parts that are no JPEGs")
+
+    def _wait(self, position_s: float) -> None:
+        now_s = time.monotonic()
+        if self._began_s is None:
+            self._began_s = now_s - position_s
+        time.sleep(min(READ_TIMEOUT_S, max(0.0, self._began_s + position_s - now_s)))
+
+    def _read_some(self, most: int) -> bytes:
+        try:
+            return self._answer.read1(most) if self._answer is not None else b""
+        except TimeoutError:
+            raise SourceLost(f"nothing came within {READ_TIMEOUT_S:g} s") from None
+        except (OSError, ValueError, http.client.HTTPException):
+            return b""
+
+    def _ask(self) -> http.client.HTTPResponse:
+        try:
+            opener, address = _opener(self._address)
+            # The factory lets only http and https come here.
+            answer = opener.open(urllib.request.Request(address), timeout=READ_TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise SourceLost(f"{self._shown} answers {error.code} {error.reason}") from None
+        except (http.client.InvalidURL, ValueError) as error:
+            raise UnknownSource(f"{self._shown} is not an address: {without_password(str(error))}") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise SourceLost(f"{self._shown} does not answer: {without_password(str(reason))}") from None
+        if not isinstance(answer, http.client.HTTPResponse):
+            raise UnknownSource(f"{self._shown} is not an http address")
+        return answer
+
+
+class _Body(io.BufferedIOBase):
+    """The body of an answer, as OpenCV reads it; silence or a broken connection is the end of it."""
+
+    def __init__(self, read_some: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._read_some = read_some
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return what is there, at most `size` bytes."""
+        try:
+            return self._read_some(size or -1)
+        except SourceLost:
+            return b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Refuse, in the way OpenCV understands: a live stream cannot go back."""
+        return -1
+
+
+def _video_of(body: io.BufferedIOBase) -> cv2.VideoCapture:
+    return cv2.VideoCapture(cast(Any, body), cv2.CAP_FFMPEG, [])  # OpenCV's types know only its own class here
+
+
+def _boundary(headers: Message) -> bytes:
+    return str(headers.get_param("boundary") or "").encode("latin-1", "replace")
+
+
+def _opener(address: str) -> tuple[urllib.request.OpenerDirector, str]:
+    """Return what opens the address, and the address without its credentials, which go to its own host only."""
+    parts = urlsplit(address)
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if parts.username is None:
+        return urllib.request.build_opener(), bare
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, bare, unquote(parts.username), unquote(parts.password or ""))
+    return urllib.request.build_opener(
+        urllib.request.HTTPBasicAuthHandler(passwords), urllib.request.HTTPDigestAuthHandler(passwords)
+    ), bare

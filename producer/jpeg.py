@@ -1,0 +1,58 @@
+"""JPEG: what is JPEG already goes on untouched, everything else is scaled to size and encoded."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from mien.errors import PictureError
+from mien.settings import Settings
+from producer.source import Grab, Picture
+
+LONGEST_JPEG = 32 * 1024 * 1024
+"""Bytes; no camera sends more for one picture, and the bus must not take more."""
+
+
+def jpeg_size(jpeg: bytes, most_pixels: int) -> tuple[int, int]:
+    """Return width and height that the header of a JPEG declares; raises PictureError when it is none or too large."""
+    if len(jpeg) > LONGEST_JPEG:
+        raise PictureError(f"a JPEG of {len(jpeg)} bytes is larger than the limit of {LONGEST_JPEG}")
+    if jpeg[:2] != b"\xff\xd8":
+        raise PictureError("this is not a JPEG")
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg, strict=False)
+    except (ValueError, KeyError) as error:  # KeyError: its header ended before it said what colours it has
+        raise PictureError(f"the JPEG's header cannot be read: {error}") from None
+    if width * height > most_pixels:
+        raise PictureError(f"a picture of {width}x{height} pixels is larger than the limit of {most_pixels} pixels")
+    return int(width), int(height)
+
+
+def as_jpeg(grab: Grab, settings: Settings) -> tuple[bytes, int, int]:
+    """Return the JPEG of a grab, its width and its height.
+
+    Pixels wider than `max_frame_width` are scaled down, and encoded with `jpeg_quality` and halved colour (4:2:0).
+    """
+    if isinstance(grab.picture, bytes):
+        return grab.picture, grab.width, grab.height
+    picture = scaled_down(grab.picture, settings.max_frame_width)
+    jpeg = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(picture),
+        quality=settings.jpeg_quality,
+        colorspace="BGR",
+        colorsubsampling="420",
+        fastdct=True,
+    )
+    return cast(bytes, jpeg), picture.shape[1], picture.shape[0]
+
+
+def scaled_down(picture: Picture, widest: int) -> Picture:
+    """Return the picture at most `widest` pixels wide, in its own proportions."""
+    height, width = picture.shape[:2]
+    if width <= widest:
+        return picture
+    size = (widest, max(1, round(height * widest / width)))
+    return cast(Picture, cv2.resize(picture, size, interpolation=cv2.INTER_AREA))

@@ -1,0 +1,71 @@
+"""The pacer: it hands out stored pictures at their own rate, against the monotonic clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+from producer.feed import Captured
+from producer.source import PacedSource
+
+_LATE_S = 0.04
+_GIVE_UP_S = 10.0
+
+
+class Pacer:
+    """Waits until each picture of a paced source is due; rounding never adds up, since all count from one moment.
+
+    When it is late it passes over what should have been shown meanwhile and counts it; with `keep_all` it passes over
+    nothing. After 10 s (the machine slept) it goes on from where it was instead.
+    """
+
+    def __init__(self, source: PacedSource, stop: threading.Event, *, keep_all: bool = False) -> None:
+        self._source = source
+        self._stop = stop
+        self._keep_all = keep_all
+        self._start_s: float | None = None
+        self._position_s = 0.0
+        self._skipped = 0
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source came to its end."""
+        return self._ended
+
+    def start(self) -> None:
+        """Open the source."""
+        self._source.open()
+
+    def next(self, timeout_s: float) -> Captured | None:
+        """Return the next picture when it is due, however long that takes, or None at the end and on a stop."""
+        self._skip_what_is_late()
+        grab = self._source.read()
+        if grab is None:
+            self._ended = True
+            return None
+        self._position_s = grab.position_s
+        if self._start_s is None:
+            self._start_s = time.monotonic() - grab.position_s
+        if self._stop.wait(max(0.0, self._start_s + grab.position_s - time.monotonic())):
+            return None
+        # Reading ahead of time is no part of the capture: like a camera's, this picture is of the moment it is due.
+        captured = Captured(replace(grab, captured_ns=time.monotonic_ns()), self._skipped)
+        self._skipped = 0
+        return captured
+
+    def close(self) -> int:
+        """Close the source; returns how many pictures were passed over since the last one."""
+        self._source.close()
+        left, self._skipped = self._skipped, 0
+        return left
+
+    def _skip_what_is_late(self) -> None:
+        if self._start_s is None:
+            return
+        now_s = time.monotonic() - self._start_s
+        if now_s - self._position_s > _GIVE_UP_S:
+            self._start_s += now_s - self._position_s
+        elif not self._keep_all:
+            self._skipped += self._source.pass_over(now_s - _LATE_S)

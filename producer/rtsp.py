@@ -1,0 +1,33 @@
+"""A network camera that speaks RTSP."""
+
+from __future__ import annotations
+
+import cv2
+
+from mien.errors import SourceLost
+from mien.logs import without_password
+from producer.capture import TIMEOUTS, read_video
+from producer.source import Grab, LiveSource
+
+
+class Rtsp(LiveSource):
+    """An `rtsp://` or `rtsps://` camera, over TCP."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._shown = without_password(address)
+        self._video = cv2.VideoCapture()
+
+    def open(self) -> None:
+        """Connect; raises SourceLost when no picture is announced within 2 s."""
+        self._video = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, TIMEOUTS)
+        if not self._video.isOpened():
+            raise SourceLost(f"{self._shown} does not answer with a video")
+
+    def read(self) -> Grab:
+        """Return the next picture; raises SourceLost when none comes within 2 s."""
+        return read_video(self._video, self._shown)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._video.release()

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import simplejpeg
+import skimage.data
+
+from mien.jobs import Jobs
+from mien.settings import Settings
+from mien.types import EMOTIONS
+from models.analyzer import open_analyzer
+from models.picture import decode
+
+
+class Terminal:
+    """Runs commands as a person would, in a folder with two good pictures and a bad one."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "MIEN_JOBS_URL": settings.jobs_url,
+            "MIEN_DATA_DIR": str(settings.data_dir),
+        }
+        (folder / "pictures").mkdir()
+        for name in ("a", "b"):
+            (folder / "pictures" / f"{name}.jpg").write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut(), 90))
+        (folder / "pictures" / "bad.jpg").write_text("I am not a picture")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        process = self.start(*arguments)
+        out, error = process.communicate(timeout=60)
+        return process.returncode, out, error
+
+
+@pytest.fixture
+def terminal(settings: Settings, tmp_path: Path) -> Terminal:
+    return Terminal(settings, tmp_path)
+
+
+@pytest.fixture
+def worker(terminal: Terminal) -> Iterator[None]:
+    """A real `mien jobs work`."""
+    process = terminal.start("jobs", "work")
+    yield
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+@pytest.mark.usefixtures("worker")
+def test_waiting_ends_with_one_json_document_and_the_numbers_of_the_analyzer(
+    terminal: Terminal, settings: Settings
+) -> None:
+    code, out, _ = terminal.run("photos", "enqueue", "pictures", "--out", "results", "--wait", "--json")
+    report = json.loads(out)
+    assert code == 1  # one picture failed
+    assert report.keys() == {"job", "inputs", "done", "failed", "failures", "out"}
+    assert (report["inputs"], report["done"], report["failed"]) == (3, 2, 1)
+    assert report["failures"][0]["path"] == "pictures/bad.jpg"
+    assert "not a picture" in report["failures"][0]["reason"]
+    assert report["out"] == str(terminal.folder / "results")
+    assert sorted(path.name for path in (terminal.folder / "results" / "annotated").iterdir()) == ["1-a.jpg", "2-b.jpg"]
+
+    (expected,) = open_analyzer(settings).analyze(decode((terminal.folder / "pictures" / "a.jpg").read_bytes()))
+    results = json.loads((terminal.folder / "results" / "results.json").read_text())
+    for picture in results["pictures"]:
+        (face,) = picture["faces"]
+        assert face["emotion"] == expected.emotion
+        assert face["box"] == pytest.approx(expected.box, abs=1)
+        assert [face["probabilities"][name] for name in EMOTIONS] == pytest.approx(expected.probabilities, abs=1e-4)
+
+    code, out, _ = terminal.run("jobs", "list")
+    assert (code, "2/3" in out, report["job"] in out) == (0, True, True)
+    code, out, _ = terminal.run("jobs", "show", report["job"], "--json")
+    assert (code, json.loads(out)["state"]) == (0, "done")
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_whose_pictures_were_all_read_ends_with_0_and_the_paths(terminal: Terminal) -> None:
+    code, out, _ = terminal.run("photos", "enqueue", "pictures/a.jpg", "--out", "results", "--wait", "--no-annotate")
+    assert code == 0
+    assert f"results: {terminal.folder / 'results' / 'results.csv'}" in out
+    assert not (terminal.folder / "results" / "annotated").exists()
+
+
+def test_wrong_usage_is_one_clear_line_and_2(terminal: Terminal) -> None:
+    (terminal.folder / "empty").mkdir()
+    for path, reason in {"nowhere": "nowhere does not exist", "empty": "no pictures in empty"}.items():
+        code, out, error = terminal.run("photos", "enqueue", path, "--wait", "--json")
+        assert (code, out, len(error.splitlines())) == (2, "", 1)
+        assert reason in error
+
+
+def test_a_broker_that_is_not_there_is_one_clear_line(terminal: Terminal) -> None:
+    terminal.environment["MIEN_JOBS_URL"] = f"unix://{terminal.folder}/none.sock"
+    for command in (("photos", "enqueue", "pictures"), ("jobs", "work"), ("jobs", "list")):
+        code, out, error = terminal.run(*command)
+        assert (code, out) == (1, "")
+        assert "does not answer" in error.splitlines()[-1]
+        assert "Traceback" not in error
+
+
+def test_ctrl_c_leaves_the_job_and_a_job_can_be_cancelled_and_retried(terminal: Terminal, settings: Settings) -> None:
+    waiting = terminal.start("photos", "enqueue", "pictures", "--wait")
+    jobs = Jobs.from_settings(settings)
+    deadline = time.monotonic() + 30
+    while not jobs.list() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (view,) = jobs.list()
+    time.sleep(1)  # it has begun to wait
+    waiting.send_signal(signal.SIGINT)
+    _, error = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert f"job {view.id} goes on" in error
+    assert jobs.get(view.id).state == "queued"
+    assert terminal.run("jobs", "cancel", view.id)[:2] == (0, f"job {view.id} is cancelled\n")
+    assert terminal.run("jobs", "retry", view.id)[:2] == (0, f"job {view.id} is queued\n")
+    code, _, error = terminal.run("jobs", "show", "nonsense")
+    assert (code, error) == (1, "mien: there is no job 'nonsense': `mien jobs list` shows them\n")

@@ -1,0 +1,174 @@
+"""`mien up` runs everything on one machine, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mien.bus import Bus
+from mien.settings import load_settings
+from mien.types import CameraState
+
+
+def a_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def mien_up(folder: Path, port: int, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `mien up` in `folder`; on the way out, Ctrl-C it if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "up", "--port", str(port), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.STDOUT,
+        stdout=(folder / "up.log").open("w"),
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(15)
+
+
+def parts(port: int, path: str, timeout_s: float = 60) -> Iterator[tuple[dict[str, str], bytes]]:
+    """Yield headers and body of each part of an MJPEG stream, as soon as it is there."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            if response.status == 200:
+                break
+        except OSError:
+            pass
+        connection.close()
+        assert time.monotonic() < deadline, f"{path} does not come up"
+        time.sleep(0.2)
+    headers: dict[str, str] = {}
+    while time.monotonic() < deadline:
+        line = response.readline().decode().strip()
+        if ":" in line:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        elif not line and "content-length" in headers:
+            body = response.read(int(headers["content-length"]))
+            yield headers, body
+            headers = {}
+    connection.close()
+
+
+def get_json(port: int, path: str) -> object:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
+    answer: object = json.loads(response.read())
+    connection.close()
+    return answer
+
+
+def children(pid: int) -> set[int]:
+    """Return the ids of all processes below `pid`."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found |= {int(child)} | children(int(child))
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}/status").exists()
+            and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()}  # fmt: skip
+
+
+def test_everything_starts_and_two_different_annotated_pictures_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = a_free_port()
+    media = Path(__file__).parents[2] / ".mien" / "media"
+    if media.is_dir():  # the clip that `make setup` fetched
+        (tmp_path / ".mien").mkdir()
+        (tmp_path / ".mien" / "media").symlink_to(media)
+    with mien_up(tmp_path, port) as process:
+        seen: dict[str, bytes] = {}
+        for headers, jpeg in parts(port, "/cameras/demo/stream.mjpg"):
+            if headers.get("x-frame-id"):
+                assert jpeg.startswith(b"\xff\xd8")
+                seen[headers["x-frame-id"]] = jpeg
+            if len(set(seen.values())) >= 10:
+                break
+        monkeypatch.chdir(tmp_path)
+        bus = Bus.from_settings(load_settings())
+        results = {result.frame_id: result for result in bus.recent_results("demo", 500)}
+        assert set(seen) <= results.keys(), "a view without a result of its frame"
+        assert any(result.faces for result in results.values()), "no face was read"
+        assert bus.counts("demo").balanced
+        cameras = get_json(port, "/api/v1/cameras")
+        assert "demo" in json.dumps(cameras)
+        bus.close()
+
+        below = children(process.pid)
+        assert len(below) >= 6
+        before = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+        took_s = time.monotonic() - before
+        time.sleep(0.2)
+        assert not alive(below), f"left behind: {alive(below)}"
+        assert took_s < 15, f"stopping took {took_s:.1f} s (the promise is 3 s)"
+    assert not (tmp_path / ".mien" / "up.json").exists()
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with mien_up(tmp_path, port) as process:
+            assert process.wait(20) == 1
+    (line,) = (tmp_path / "up.log").read_text().splitlines()
+    assert re.match(rf"mien: port {port} .*choose another", line)
+
+
+def test_a_camera_that_is_not_name_and_source_is_refused(tmp_path: Path) -> None:
+    with mien_up(tmp_path, a_free_port(), "--camera", "lobby") as process:
+        assert process.wait(20) == 2
+    assert "NAME=SOURCE" in (tmp_path / "up.log").read_text()
+
+
+def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = a_free_port()
+    with mien_up(tmp_path, port, "--camera", "one=test://pattern") as process:
+        next(parts(port, "/cameras/one/stream.mjpg"))
+        monkeypatch.chdir(tmp_path)
+        bus = Bus.from_settings(load_settings())
+        deadline = time.monotonic() + 30
+        while not any(camera.state == CameraState.LIVE for camera in bus.cameras()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        bus.close()
+        below = children(process.pid)
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 20
+        while alive(below):
+            assert time.monotonic() < deadline, f"left behind: {alive(below)}"
+            time.sleep(0.1)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import pytest
+from flask import Flask
+from PIL import Image
+
+from dashboard.app import create_app
+from dashboard.uploads import label_of
+from mien.settings import Settings
+
+
+def jpeg(width: int = 64, height: int = 48) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 100, 50)).save(out, "JPEG")
+    return out.getvalue()
+
+
+class Uploader:
+    def __init__(self, app: Flask) -> None:
+        self.client = app.test_client()
+        self.headers = {"X-CSRFToken": self.client.get("/api/v1/token").get_json()["token"]}
+        answer = self.client.post("/api/v1/uploads", headers=self.headers)
+        self.id = answer.get_json()["id"]
+
+    def add(self, body: bytes, name: str = "a.jpg", content_type: str = "application/octet-stream") -> Any:
+        return self.client.post(
+            f"/api/v1/uploads/{self.id}/files",
+            query_string={"name": name},
+            data=body,
+            headers=self.headers,
+            content_type=content_type,
+        )
+
+    def finish(self, **more: object) -> Any:
+        return self.client.post("/api/v1/jobs", json={"upload": self.id, **more}, headers=self.headers)
+
+
+@pytest.fixture
+def uploader(app: Flask) -> Uploader:
+    return Uploader(app)
+
+
+def stored(settings: Settings) -> list[str]:
+    return sorted(path.name for path in settings.data_dir.rglob("uploads/*"))
+
+
+def test_an_upload_becomes_a_job(uploader: Uploader, settings: Settings) -> None:
+    added = uploader.add(jpeg(), "../../etc/../Ann & Bob\x07.jpg")
+    assert (added.status_code, added.get_json()["name"]) == (201, "Ann & Bob.jpg")
+    assert (added.get_json()["width"], added.get_json()["height"]) == (64, 48)
+    assert uploader.add(jpeg(), "b.png").status_code == 201
+    job = uploader.finish(name="party")
+    assert job.status_code == 201
+    assert (job.get_json()["id"], job.get_json()["name"], job.get_json()["inputs"], job.get_json()["state"]) == (
+        uploader.id, "party", 2, "queued",
+    )  # fmt: skip
+    assert stored(settings) == ["000001.jpg", "000002.jpg"]
+    assert uploader.finish().status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"just text", b"GIF89a....................", b"%PDF-1.4 and more"])
+def test_what_is_no_picture_is_refused_whatever_its_name(uploader: Uploader, settings: Settings, body: bytes) -> None:
+    answer = uploader.add(body, "photo.jpg")
+    assert answer.status_code == 415
+    assert stored(settings) == []
+
+
+def test_a_picture_of_30000_by_30000_pixels_is_refused(uploader: Uploader, settings: Settings) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG")
+    data = bytearray(out.getvalue())
+    data[16:24] = struct.pack(">II", 30000, 30000)
+    answer = uploader.add(bytes(data))
+    assert answer.status_code == 413
+    assert "30000×30000" in answer.get_json()["error"]["detail"]
+    assert stored(settings) == []
+
+
+def test_a_tiff_whose_size_stands_at_its_end_is_checked_too(uploader: Uploader, settings: Settings) -> None:
+    pixels = b"\x00" * 200_000
+    entries = struct.pack("<HHII", 256, 4, 1, 30000) + struct.pack("<HHII", 257, 4, 1, 30000)
+    data = b"II*\x00" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", 2) + entries
+    assert uploader.add(data, "a.tif").status_code == 413
+    assert stored(settings) == []
+
+
+def test_size_and_count_are_limited(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"upload_max_mb": 1, "upload_max_files": 2}))
+    uploader = Uploader(app)
+    large = jpeg() + b"\x00" * 700_000
+    assert uploader.add(large).status_code == 201
+    assert uploader.add(large).status_code == 413
+    assert uploader.add(jpeg() + b"\x00" * (2 << 20)).status_code == 413
+    assert uploader.add(jpeg()).status_code == 201
+    assert uploader.add(jpeg()).status_code == 413
+    assert stored(settings) == ["000001.jpg", "000002.jpg"]
+    app.extensions["mien"].close()
+
+
+def test_forms_are_refused(uploader: Uploader) -> None:
+    assert uploader.add(b"--x\r\n", content_type="multipart/form-data; boundary=x").status_code == 415
+
+
+def test_an_upload_without_pictures_makes_no_job(uploader: Uploader) -> None:
+    uploader.add(b"text")
+    assert uploader.finish().status_code == 400
+
+
+def test_an_upload_can_be_given_up(uploader: Uploader, settings: Settings) -> None:
+    uploader.add(jpeg())
+    answer = uploader.client.delete(f"/api/v1/uploads/{uploader.id}", headers=uploader.headers)
+    assert answer.status_code == 204
+    assert stored(settings) == []
+    assert uploader.add(jpeg()).status_code == 404
+
+
+def test_only_so_many_uploads_are_open(app: Flask) -> None:
+    client = app.test_client()
+    headers = {"X-CSRFToken": client.get("/api/v1/token").get_json()["token"]}
+    answers = [client.post("/api/v1/uploads", headers=headers).status_code for _ in range(17)]
+    assert answers == [201] * 16 + [429]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("a/b/c.jpg", "c.jpg"),
+        ("C:\\x\\y.png", "y.png"),
+        ("..", ".."),
+        ("a\x00b\n.jpg", "ab.jpg"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_labels_are_for_people_only(name: str, label: str) -> None:
+    assert label_of(name) == label

@@ -1,0 +1,103 @@
+"""A whole training on tiny pictures, killed in the middle: TensorFlow, so slow."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.errors import InputError, SettingsError
+from models import weights as weights_file
+from models.training import checkpoint
+from models.training.plan import Plan
+from tests.models.tiny_faces import write_npz
+
+ROOT = Path(weights_file.__file__).parents[1]
+
+
+def mien(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from cli.train import train; import typer; typer.run(train)", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_plan_that_cannot_end_is_refused() -> None:
+    with pytest.raises(SettingsError, match="minutes"):
+        Plan(minutes=0)
+
+
+def test_arrays_that_were_cut_short_are_one_clear_error(tmp_path: Path) -> None:
+    checkpoint.save_arrays(tmp_path / "best.npz", {"a.b": np.zeros(1000)})
+    assert checkpoint.load_arrays(tmp_path / "best.npz")["a.b"].shape == (1000,)
+    (tmp_path / "best.npz").write_bytes((tmp_path / "best.npz").read_bytes()[:500])
+    with pytest.raises(InputError, match=r"best\.npz"):
+        checkpoint.load_arrays(tmp_path / "best.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    data = str(write_npz(tmp_path / "faces.npz", per_split=(2000, 64, 64)))
+    folder = tmp_path / "run"
+    code = (
+        "import sys; from pathlib import Path; from models.architecture import Architecture;"
+        "from models.training.plan import Plan;"
+        "from models.training.run import train;"
+        "small, epochs = Architecture(input_size=32), int(sys.argv[3]);"
+        "plan = Plan(small, epochs=epochs, batch=20, warm_up_steps=20, checkpoint_minutes=0.02);"
+        "train(Path(sys.argv[1]), plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
+    )
+    command = [sys.executable, "-c", code, data, str(folder)]
+    first = subprocess.Popen([*command, "50"], env=environment(), cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 240
+        while not (folder / "log.csv").exists() or not (folder / checkpoint.CHECKPOINT_NAME).exists():
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    head = json.loads(str(checkpoint.load_arrays(folder / checkpoint.CHECKPOINT_NAME)["head"]))
+    step = head["progress"]["step"]
+    assert step > 0
+    before = len(log_of(folder))
+    epochs = step // 100 + 3
+    subprocess.run([*command, str(epochs)], env=environment(), cwd=ROOT, check=True, timeout=300)
+    rows = log_of(folder)
+    # The epoch that was under way is finished, not begun again: steps go on from the checkpoint.
+    assert int(rows[-1]["step"]) == epochs * 100
+    assert len(rows) > before
+    assert float(rows[-1]["minutes"]) > head["progress"]["minutes"]
+    # What was learned before the kill was not lost: the emotion is easy to tell on these pictures.
+    assert float(rows[-1]["accuracy"]) > 0.9
+    assert weights_file.load(folder / "tiny.zip").figures["validation"]["accuracy"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_command_ends_in_time_and_writes_weights(tmp_path: Path) -> None:
+    data, folder = str(write_npz(tmp_path / "faces.npz")), tmp_path / "run"
+    command = mien(data, "--out", str(folder), "--minutes", "0.1", "--batch", "16", "--name", "tiny")
+    run = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=240, check=True)
+    assert "accuracy" in run.stdout
+    weights = weights_file.load(folder / "tiny.zip")
+    assert weights.variant == "atto"
+    again = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert again.returncode != 0
+    assert "--resume" in again.stderr

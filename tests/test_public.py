@@ -1,0 +1,29 @@
+"""Names that scripts rely on do not change unseen."""
+
+from __future__ import annotations
+
+import inspect
+
+import mien.errors
+import mien.types
+
+
+def test_the_error_tree_is_the_one_that_is_drawn() -> None:
+    drawn = {line.strip("│├└─ ").split()[0] for line in (mien.errors.__doc__ or "").splitlines() if "─" in line}
+    defined = {
+        name
+        for name, value in vars(mien.errors).items()
+        if inspect.isclass(value) and issubclass(value, mien.errors.MienError) and name != "MienError"
+    }
+    assert drawn == defined
+
+
+def test_the_emotions_and_their_order_stay() -> None:
+    assert mien.types.EMOTIONS == ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    assert mien.types.UNCERTAIN == "uncertain"
+
+
+def test_the_reasons_for_a_drop_stay() -> None:
+    assert [reason.value for reason in mien.types.DropReason] == [
+        "superseded", "stale", "undecodable", "trimmed", "overload", "worker_lost",
+    ]  # fmt: skip

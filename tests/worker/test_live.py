@@ -1,0 +1,287 @@
+"""A live worker on a real bus: every frame is ended once, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import redis
+
+from mien.bus import Bus
+from mien.embedded import EmbeddedBroker
+from mien.metrics import WorkerMetrics
+from mien.settings import Settings
+from mien.types import CameraState, View
+from models.picture import decode, encode_jpeg
+from tests.worker.conftest import START_S, Lobby, StartWorker, wait_until, worker_process
+from tests.worker.stub import StubAnalyzer
+
+
+def results_of(bus: Bus, camera: str) -> list[int]:
+    """The sequence numbers of all results, oldest first."""
+    return [result.seq for result in bus.recent_results(camera, 10_000)][::-1]
+
+
+def test_a_frame_becomes_a_result_with_its_times(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    start_worker()
+    lobby.say("lobby")
+    wait_until(lambda: "lobby" in str(bus.workers()))
+    frame_id = lobby.send("lobby", 7)
+    wait_until(lambda: bus.counts("lobby").analysed == 1)
+    (result,) = bus.recent_results("lobby")
+    assert (result.frame_id, result.seq, result.width, result.height) == (frame_id, 7, 64, 64)
+    assert set(result.stages_ms) == {"queue", "decode", "detect", "classify", "track", "total"}
+    assert result.on_time == (result.latency_ms <= 40)
+    (face,) = result.faces
+    assert len(face.track) == 8
+    assert face.smoothed == face.probabilities
+    assert (face.label, face.label_confidence) == ("happy", 0.86)
+
+
+def test_a_new_camera_has_a_result_soon(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    start_worker()
+    wait_until(lambda: bool(bus.workers()))
+    lobby.say("lobby")
+    lobby.send("lobby", 1)
+    took_s = wait_until(lambda: bus.counts("lobby").analysed == 1)
+    print(f"first result of a new camera after {took_s:.2f} s")
+    assert took_s < 10  # 2 s, with slack
+
+
+def test_a_view_is_made_only_while_somebody_watches(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    start_worker()
+    lobby.say("lobby", "yard")
+    bus.watch(["lobby"])
+    wait_until(lambda: "lobby" in str(bus.workers()))
+    for camera in ("lobby", "yard"):
+        lobby.send(camera, 1)
+    wait_until(lambda: bus.counts("lobby").analysed == bus.counts("yard").analysed == 1)
+    wait_until(lambda: bus.newest_view("lobby") is not None)
+    (result,) = bus.recent_results("lobby")
+    view = bus.newest_view("lobby")
+    assert isinstance(view, View)
+    assert view.frame_id == result.frame_id
+    assert decode(view.jpeg).shape == (64, 64, 3)
+    assert {"draw", "encode"} <= set(result.stages_ms)
+    assert bus.newest_view("yard") is None
+
+
+def test_views_of_many_frames_belong_to_results(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    start_worker()
+    lobby.say("lobby")
+    bus.watch(["lobby"])
+    wait_until(lambda: "lobby" in str(bus.workers()))
+    seen = set()
+    for seq in range(20):
+        lobby.send("lobby", seq)
+        time.sleep(0.01)
+        if (view := bus.newest_view("lobby")) is not None:
+            seen.add(view.frame_id)
+    wait_until(lambda: bus.in_flight("lobby") == 0)
+    assert seen
+    assert seen <= {result.frame_id for result in bus.recent_results("lobby", 100)}
+
+
+def test_frames_that_are_no_picture_are_counted_and_the_others_go_on(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker
+) -> None:
+    start_worker()
+    lobby.say("lobby", "yard", delivery="lossless")
+    good = lobby.send("yard", 0, delivery="lossless")
+    for jpeg in (b"", b"\xff\xd8no picture", b"text"):
+        lobby.send("lobby", 1, delivery="lossless", jpeg=jpeg)
+        lobby.send("yard", 1, delivery="lossless")
+    wait_until(lambda: bus.in_flight("lobby") == bus.in_flight("yard") == 0)
+    assert bus.counts("lobby").drops["undecodable"] == 3
+    assert bus.counts("yard").analysed == 4
+    assert bus.recent_results("yard")[-1].frame_id == good
+
+
+def test_a_frame_whose_analysis_fails_takes_no_other_with_it(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    start_worker()
+    black = encode_jpeg(np.zeros((64, 64, 3), np.uint8))
+    for camera in ("lobby", "yard"):
+        lobby.say(camera, delivery="lossless")
+    for seq in range(5):
+        lobby.send("lobby", seq, delivery="lossless", jpeg=black)
+        lobby.send("yard", seq, delivery="lossless")
+    wait_until(lambda: bus.in_flight("lobby") == bus.in_flight("yard") == 0)
+    assert bus.counts("lobby").drops["undecodable"] == 5
+    assert results_of(bus, "yard") == [0, 1, 2, 3, 4]
+
+
+def test_lossless_frames_are_all_analysed_in_order(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    lobby.say("film", delivery="lossless")
+    for seq in range(60):
+        lobby.send("film", seq, delivery="lossless")
+    start_worker()
+    wait_until(lambda: bus.in_flight("film") == 0)
+    assert results_of(bus, "film") == list(range(60))
+    assert bus.counts("film").balanced
+
+
+def test_the_account_balances_under_more_load_than_a_worker_can_do(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker
+) -> None:
+    cameras = [f"camera-{number}" for number in range(6)]
+    worker = start_worker(StubAnalyzer(picture_ms=12))
+    lobby.say(*cameras)
+    wait_until(lambda: "camera-5" in str(bus.workers()))
+    for seq in range(60):
+        for camera in cameras:
+            lobby.send(camera, seq)
+        assert all(counts.balanced for counts in bus.all_counts(cameras).values())
+        time.sleep(0.02)
+    lobby.say(*cameras, state=CameraState.ENDED)
+    worker.stop()
+    wait_until(lambda: not bus.workers())
+    for camera, counts in bus.all_counts(cameras).items():
+        assert counts.balanced
+        assert counts.in_flight == 0
+        assert counts.captured == 60
+        assert counts.analysed >= 3, camera  # none of them starves
+        assert counts.drops["superseded"] + counts.drops["stale"] + counts.drops["trimmed"] > 0
+        seen = results_of(bus, camera)
+        assert seen == sorted(set(seen))
+
+
+def test_after_a_clean_stop_nothing_is_in_flight(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
+    worker = start_worker(StubAnalyzer(picture_ms=5))
+    lobby.say("lobby")
+    lobby.say("film", delivery="lossless")
+    for seq in range(40):
+        lobby.send("lobby", seq)
+        lobby.send("film", seq, delivery="lossless")
+    wait_until(lambda: bus.counts("film").analysed > 0)
+    lobby.say("lobby", state=CameraState.ENDED)
+    lobby.say("film", state=CameraState.ENDED, delivery="lossless")
+    started = time.monotonic()
+    worker.stop()
+    wait_until(lambda: not bus.workers())
+    assert time.monotonic() - started < 5  # 1 s, with slack
+    wait_until(lambda: bus.in_flight("lobby") == 0)
+    assert bus.counts("lobby").balanced
+    assert bus.counts("film").balanced
+    assert results_of(bus, "film") == list(range(bus.counts("film").analysed))
+
+
+def test_frames_from_the_future_are_counted(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker, metrics: WorkerMetrics
+) -> None:
+    start_worker(metrics=metrics)
+    lobby.say("lobby")
+    lobby.send("lobby", 1, age_ms=-5000)
+    wait_until(lambda: bus.counts("lobby").analysed == 1)
+    assert metrics.negative_ages._value.get() == 1
+    assert bus.recent_results("lobby")[0].stages_ms["queue"] == 0
+
+
+def test_a_worker_goes_on_when_the_bus_was_away(settings: Settings) -> None:
+    with EmbeddedBroker() as broker:
+        own = settings.model_copy(update={"bus_url": broker.url})
+        with worker_process(own) as process, redis.Redis.from_url(broker.url) as client:
+            bus = Bus.from_settings(own)
+            lobby = Lobby(bus)
+            lobby.say("film", delivery="lossless")
+            lobby.send("film", 0, delivery="lossless")
+            wait_until(lambda: bus.counts("film").analysed == 1, START_S)
+            client.client_kill_filter(_type="normal", skipme=True)
+            client.flushall()
+            bus.close()
+            bus = Bus.from_settings(own)
+            lobby = Lobby(bus)
+            lobby.say("film", delivery="lossless")
+            lobby.send("film", 1, delivery="lossless")
+            wait_until(lambda: bus.counts("film").analysed == 1)
+            wait_until(lambda: len(bus.workers()) == 1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0
+            assert bus.workers() == {}
+            bus.close()
+
+
+def test_a_killed_workers_cameras_move(bus: Bus, lobby: Lobby, settings: Settings) -> None:
+    cameras = [f"camera-{number}" for number in range(4)]
+    with worker_process(settings) as first, worker_process(settings):
+        lobby.say(*cameras)
+        wait_until(lambda: sorted(len(note["cameras"]) for note in bus.workers().values()) == [2, 2], START_S)
+        os.kill(first.pid, signal.SIGKILL)
+        killed_ns, seq = bus.clock.now_ns(), 0
+        while not all(any(r.captured_ns > killed_ns for r in bus.recent_results(camera)) for camera in cameras):
+            for camera in cameras:
+                lobby.send(camera, seq := seq + 1)
+            time.sleep(0.04)
+            assert bus.clock.now_ns() - killed_ns < 10e9  # 2 s, with slack
+        print(f"a killed worker's cameras were read again after {(bus.clock.now_ns() - killed_ns) / 1e9:.2f} s")
+        assert all(counts.balanced for counts in bus.all_counts(cameras).values())
+
+
+def test_a_worker_killed_in_lossless_delivery_loses_no_frame_and_repeats_none(
+    bus: Bus, lobby: Lobby, settings: Settings
+) -> None:
+    frames, cameras = 150, ("film", "tape")
+    with worker_process(settings, 4) as first, worker_process(settings, 4) as second:
+        lobby.say(*cameras, delivery="lossless")
+        wait_until(lambda: len(bus.workers()) == 2, START_S)
+
+        def produce() -> None:
+            own = Bus.from_settings(settings)
+            for seq in range(frames):
+                for camera in cameras:
+                    Lobby(own).send(camera, seq, delivery="lossless")
+                time.sleep(0.002)
+            own.close()
+
+        producer = threading.Thread(target=produce)
+        producer.start()
+        wait_until(lambda: all(bus.counts(camera).analysed > 20 for camera in cameras))
+        os.kill(first.pid, signal.SIGKILL)
+        assert all(counts.balanced for counts in bus.all_counts(cameras).values())
+        producer.join()
+        wait_until(lambda: all(bus.in_flight(camera) == 0 for camera in cameras), 30)
+        for camera in cameras:
+            assert sorted(results_of(bus, camera)) == list(range(frames))
+            assert bus.counts(camera).balanced
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(5) == 0
+
+
+def test_a_worker_that_is_stopped_leaves_its_lossless_frames_to_the_others(
+    bus: Bus, lobby: Lobby, settings: Settings
+) -> None:
+    with worker_process(settings, 4) as first, worker_process(settings, 4) as second:
+        lobby.say("film", "tape", delivery="lossless")
+        wait_until(lambda: len(bus.workers()) == 2, START_S)
+        for seq in range(100):
+            for camera in ("film", "tape"):
+                lobby.send(camera, seq, delivery="lossless")
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(5) == 0
+        wait_until(lambda: bus.in_flight("film") == bus.in_flight("tape") == 0, 20)
+        assert sorted(results_of(bus, "film")) == sorted(results_of(bus, "tape")) == list(range(100))
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(5) == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_taken_for_dead_and_repeats_nothing_when_it_wakes(
+    bus: Bus, lobby: Lobby, settings: Settings
+) -> None:
+    with worker_process(settings, 4) as first, worker_process(settings, 4):
+        lobby.say("film", "tape", delivery="lossless")
+        wait_until(lambda: len(bus.workers()) == 2, START_S)
+        for seq in range(100):
+            for camera in ("film", "tape"):
+                lobby.send(camera, seq, delivery="lossless")
+        wait_until(lambda: bus.counts("film").analysed > 10 and bus.counts("tape").analysed > 10)
+        os.kill(first.pid, signal.SIGSTOP)
+        wait_until(lambda: bus.in_flight("film") == bus.in_flight("tape") == 0, 20)
+        os.kill(first.pid, signal.SIGCONT)
+        wait_until(lambda: len(bus.workers()) == 2, START_S)
+        for camera in ("film", "tape"):
+            assert sorted(results_of(bus, camera)) == list(range(100))
+            assert bus.counts(camera).balanced

@@ -1,0 +1,35 @@
+"""Cameras are spread over the workers, and stay where they are."""
+
+from __future__ import annotations
+
+from worker.share import affinity, share
+
+CAMERAS = [f"camera-{number}" for number in range(9)]
+WORKERS = ["w1", "w2", "w3"]
+
+
+def test_every_worker_has_its_fair_share() -> None:
+    owners = share(CAMERAS, WORKERS)
+    assert owners.keys() == set(CAMERAS)
+    assert {worker: list(owners.values()).count(worker) for worker in WORKERS} == {"w1": 3, "w2": 3, "w3": 3}
+
+
+def test_few_cameras_move_when_a_worker_leaves() -> None:
+    needless = 0
+    for number in range(20):
+        workers = [f"{number}-{worker}" for worker in WORKERS]
+        before, after = share(CAMERAS, workers), share(CAMERAS, workers[1:])
+        needless += sum(before[camera] not in (workers[0], after[camera]) for camera in CAMERAS)
+    assert needless / 20 < 1.5
+
+
+def test_the_order_of_the_lists_does_not_matter() -> None:
+    assert share(CAMERAS[::-1], WORKERS[::-1]) == share(CAMERAS, WORKERS)
+
+
+def test_a_camera_alone_goes_where_its_affinity_is_highest() -> None:
+    assert share(["lobby"], WORKERS) == {"lobby": max(WORKERS, key=lambda worker: affinity("lobby", worker))}
+
+
+def test_without_workers_nobody_owns_anything() -> None:
+    assert share(CAMERAS, []) == {}

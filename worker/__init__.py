@@ -1,0 +1,1 @@
+"""Workers read faces: live from the bus, offline from the job queue."""

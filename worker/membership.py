@@ -1,0 +1,102 @@
+"""A worker among the others: its heartbeat, the cameras that are its own, and what dead workers left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mien.bus import Bus
+from mien.logs import get_logger
+from mien.types import Camera, CameraState, Frame
+from worker.share import share
+
+RECLAIM_EVERY_S = 5.0
+"""Besides at every change, dead workers' frames are looked for this often, in case a change went unseen."""
+
+FORGET_DEAD_AFTER_S = 30.0
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a heartbeat found: cameras gained and lost, and frames taken over from workers that are gone."""
+
+    gained: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(slots=True)
+class Membership:
+    """This worker's place in the group; `rejoin` gives it a new name, and with it a new life."""
+
+    bus: Bus
+    name: str = field(default_factory=lambda: new_name())
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
+    _earlier_names: list[str] = field(default_factory=list)
+    _reclaimed_at: float = 0.0
+    _dead_since: dict[str, float] = field(default_factory=dict)
+
+    def beat(self, note: Mapping[str, object]) -> Change:
+        """Tell the others that this worker lives, and return what changed for it.
+
+        Frames of dead workers are taken over before anything new is read of their cameras, so that a lossless
+        camera stays in order.
+        """
+        while self._earlier_names:
+            self.bus.leave(self._earlier_names[-1])
+            self._earlier_names.pop()
+        workers = self.bus.beat(self.name, note)
+        others = frozenset(workers.live) - {self.name}
+        known = {camera.name: camera for camera in self.bus.cameras()}
+        owners = share(known, {self.name, *others})
+        own = {name: camera for name, camera in known.items() if owners[name] == self.name}
+        gained, lost = frozenset(own.keys() - self.cameras.keys()), frozenset(self.cameras.keys() - own.keys())
+        reclaim_all = others != self.others or time.monotonic() - self._reclaimed_at > RECLAIM_EVERY_S
+        frames = self._reclaim(own if reclaim_all else gained, workers.live)
+        if reclaim_all:
+            self._reclaimed_at = time.monotonic()
+        if others != self.others or gained or lost:
+            log.info("cameras shared", worker=self.name, workers=len(others) + 1, cameras=",".join(sorted(own)) or "-")
+        self.cameras, self.others = own, others
+        self._forget_dead(workers.dead)
+        return Change(gained, lost, tuple(frames))
+
+    def rejoin(self) -> None:
+        """Go on under a new name, after the bus was away.
+
+        What was read under the old name may have been lost on the way here; as the frames of a worker that is gone
+        they are taken over like any other's.
+        """
+        self._earlier_names.append(self.name)
+        self.name = new_name()
+        self.cameras, self.others = {}, frozenset()
+
+    def quiet_cameras(self) -> list[str]:
+        """Return the own cameras whose producer sends nothing any more."""
+        gone = (CameraState.ENDED, CameraState.FAILED, CameraState.NO_SIGNAL)
+        return [camera.name for camera in self.bus.cameras() if camera.name in self.cameras and camera.state in gone]
+
+    def _reclaim(self, cameras: Mapping[str, Camera] | frozenset[str], live: tuple[str, ...]) -> list[Frame]:
+        frames = [frame for camera in sorted(cameras) for frame in self.bus.reclaim(self.name, camera, live)]
+        if frames:
+            log.info("frames taken over from a worker that is gone", worker=self.name, frames=len(frames))
+        return frames
+
+    def _forget_dead(self, dead: tuple[str, ...]) -> None:
+        now = time.monotonic()
+        self._dead_since = {name: self._dead_since.get(name, now) for name in dead}
+        for name, since in self._dead_since.items():
+            if now - since > FORGET_DEAD_AFTER_S:
+                self.bus.leave(name)
+
+
+def new_name() -> str:
+    """Return a name that no worker had before; host and process are in it for people."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -1,0 +1,84 @@
+"""From settings to a running live worker: models and libraries load side by side, signals stop it."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from mien.bus import Bus
+from mien.errors import PortInUse
+from mien.logs import get_logger
+from mien.metrics import WorkerMetrics
+from mien.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.live import LiveWorker
+
+log = get_logger(__name__)
+
+
+def run_live(settings: Settings, metrics_port: int | None = None, metrics_host: str = "127.0.0.1") -> None:
+    """Read faces until SIGTERM or SIGINT.
+
+    `metrics_port` and `metrics_host`: where to serve Prometheus metrics; None: nowhere. Raises BrokerUnavailable
+    when the bus does not answer at the start, SettingsError, WeightsError or RuntimeMissing when no model can be
+    loaded, and PortInUse.
+    """
+    started_s = time.monotonic()
+    bus = Bus.from_settings(settings)
+    bus.ping()
+    registry = CollectorRegistry()
+    metrics = WorkerMetrics(registry)
+    # The tracker's and the drawing's libraries take as long to import as the models take to load.
+    libraries = threading.Thread(target=importlib.import_module, args=("worker.live",), daemon=True)
+    libraries.start()
+    from models.analyzer import open_analyzer
+
+    analyzer = open_analyzer(settings)
+    libraries.join()
+    from worker.live import LiveWorker
+
+    about = {"runtime": analyzer.runtime, "detector": analyzer.detector}
+    worker = LiveWorker(bus, settings, analyzer, metrics, about)
+    with _metrics_server(metrics_port, metrics_host, registry), _signals(worker):
+        log.info("worker ready", seconds=round(time.monotonic() - started_s, 2), **about)
+        worker.run()
+    bus.close()
+
+
+@contextmanager
+def _signals(worker: LiveWorker) -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _metrics_server(port: int | None, host: str, registry: CollectorRegistry) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise PortInUse(f"metrics port {port} on {host} cannot be used ({error.strerror}): choose another") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
