@@ -72,6 +72,7 @@ class Bus:
         self._finish = load((scripts / "finish.lua").read_text())
         self._drop = load((scripts / "drop.lua").read_text())
         self._flush = load((scripts / "flush.lua").read_text())
+        self._retire = load((scripts / "retire.lua").read_text())
         self._beat = load((scripts / "beat.lua").read_text())
 
     @classmethod
@@ -181,8 +182,7 @@ class Bus:
                 if name in keep:
                     continue
                 frames += self._claim(worker, camera, name)
-                if not self._held_ids(camera, name):
-                    self._redis.xgroup_delconsumer(frames_key(camera), GROUP, name)
+                self._retire(keys=[frames_key(camera)], args=[GROUP, name])
         return sorted(frames, key=lambda frame: id_order(frame.frame_id))
 
     def finish(self, result: FrameResult) -> bool:
