@@ -28,7 +28,7 @@ _REASONS = {
 @pages.get("/")
 def grid() -> str:
     """All cameras."""
-    return render_template("grid.html")
+    return render_template("grid.html", budget_ms=services().settings.budget_ms)
 
 
 @pages.get("/cameras/<name>")

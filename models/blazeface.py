@@ -37,6 +37,20 @@ LANDMARKS = 4
 """Of the six keypoints: right eye, left eye, nose tip, mouth; the ears are left out."""
 
 MIN_SCORE = 0.4
+"""Least score of the smallest faces, and of every candidate that takes part in an average."""
+
+_SURE_SCORE = 0.52
+"""Least score of faces of middle size: upright ones score 0.7, tilted ones 0.55, hands and necks up to 0.5."""
+
+_LARGE_SCORE = 0.5
+"""Least score of faces that the second pass sees, which is seldom wrong."""
+
+# Side of the smallest box on the canvas (pixels): what is smaller is below any setting, and mostly no face.
+_LEAST_SIDE_PX = 13.0
+
+# Sides of boxes on the canvas (pixels) between which the least score rises from MIN_SCORE to _SURE_SCORE.
+_SMALL_SIDE_PX, _MIDDLE_SIDE_PX = 21.0, 38.0
+
 SMALLEST_ON_CANVAS_PX = 25.6
 """Height of the smallest face that is found nine times in ten; `python -m bench.recall` measures it."""
 
@@ -61,10 +75,8 @@ class BlazeFace:
         threads: int = 1,
         precision: Precision = "auto",
         cache_dir: Path | None = None,
-        min_score: float = MIN_SCORE,
     ) -> None:
         self._short_side = max(128, round_up(round(720 * SMALLEST_ON_CANVAS_PX / smallest_face_px)))
-        self._min_score = min_score
         self._core = openvino.Core()
         self._options = options(self._core, threads, precision, cache_dir)
         self._model = model_path()
@@ -80,20 +92,17 @@ class BlazeFace:
         content = fine.shrink(rgb)
         small = self._pass(content, fine)
         large = self._pass(coarse.shrink(content), coarse)
-        return merge(
-            join(
-                [
-                    small.keep(small.sides() <= _FINE_UP_TO * short),
-                    large.keep(large.sides() >= _COARSE_FROM * short),
-                ]
-            )
-        )
+        passes = [
+            small.keep(small.sides() <= _FINE_UP_TO * short),
+            large.keep(large.sides() >= _COARSE_FROM * short),
+        ]
+        return tuple(face for face in merge(join(passes)) if face.score >= _least_score(face, short, fine.scale_y))
 
     def _pass(self, content: Picture, canvas: Canvas) -> Candidates:
         request = self._request(canvas.width, canvas.height)
         request.infer([canvas.paint(content)], share_inputs=True)
         regressors, logits = request.get_output_tensor(0).data, request.get_output_tensor(1).data
-        return decode(regressors, logits, canvas.width, self._min_score).in_frame(canvas)
+        return decode(regressors, logits, canvas.width).in_frame(canvas)
 
     def _request(self, width: int, height: int) -> openvino.InferRequest:
         """Return the net compiled for a canvas; the canvases used last stay compiled (about 0.3 s each)."""
@@ -105,6 +114,16 @@ class BlazeFace:
         if len(self._requests) > _COMPILED_KEPT:
             self._requests.popitem(last=False)
         return request
+
+
+def _least_score(face: Detection, short_side: int, scale: float) -> float:
+    """Return the score that a face of this size needs in a frame whose shorter side measures `short_side` pixels."""
+    side = max(face.box[2:])
+    if side >= _COARSE_FROM * short_side:
+        return _LARGE_SCORE
+    if side * scale < _LEAST_SIDE_PX:
+        return 1.0
+    return float(np.interp(side * scale, (_SMALL_SIDE_PX, _MIDDLE_SIDE_PX), (MIN_SCORE, _SURE_SCORE)))
 
 
 def model_path() -> Path:
@@ -154,16 +173,14 @@ def _upsample_by_two(node: openvino.Node) -> None:
         target.replace_source_output(doubled.output(0))
 
 
-def decode(
-    regressors: NDArray[np.float32], logits: NDArray[np.float32], canvas_width: int, min_score: float
-) -> Candidates:
-    """Return the candidates above `min_score` in canvas pixels.
+def decode(regressors: NDArray[np.float32], logits: NDArray[np.float32], canvas_width: int) -> Candidates:
+    """Return the candidates above `MIN_SCORE` in canvas pixels.
 
     `regressors` [1, N, 16] hold centre, size and six keypoints, each relative to its anchor; `logits` [1, N, 1].
     Source: mediapipe/calculators/tensor/tensors_to_detections_calculator.cc.
     """
     flat = logits.reshape(-1)
-    chosen = np.flatnonzero(flat > np.log(min_score / (1 - min_score)))
+    chosen = np.flatnonzero(flat > np.log(MIN_SCORE / (1 - MIN_SCORE)))
     points = regressors.reshape(-1, 8, 2)[chosen]
     columns = canvas_width // ANCHOR_STRIDE_PX
     cells = np.stack([chosen % columns, chosen // columns], axis=1).astype(np.float32)

@@ -12,7 +12,7 @@ from mien.errors import InputError
 from models.picture import Picture
 
 TEST_MEDIA_VARIABLE = "MIEN_TEST_MEDIA"
-YUNET_VARIABLE = "MIEN_YUNET"
+YUNET_VARIABLE = "MIEN_TEST_YUNET"
 
 
 def astronaut() -> Picture:
@@ -38,7 +38,7 @@ def camera_clip(name: str) -> Path:
 
 
 def yunet_file() -> Path:
-    """The file of YuNet that MIEN_YUNET names."""
+    """The file of YuNet that MIEN_TEST_YUNET names."""
     path = os.environ.get(YUNET_VARIABLE)
     if not path:
         pytest.skip(f"{YUNET_VARIABLE} does not name YuNet's file")

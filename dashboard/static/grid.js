@@ -5,7 +5,7 @@ import { note, warn } from "./notes.js";
 import { Screen, follow } from "./stream.js";
 import { installWebcamButton } from "./webcam.js";
 
-const BUDGET_MS = 40;
+const BUDGET_MS = Number(byId("tiles").dataset.budget);
 const tiles = new Map();
 
 class Tile {

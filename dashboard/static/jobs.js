@@ -55,7 +55,7 @@ class Sending {
     this.files = files;
     this.bytes = Math.max(1, files.reduce((sum, file) => sum + file.size, 0));
     this.sent = new Map();
-    this.good = 0;
+    this.good = [];
     this.stopped = false;
     this.requests = new Set();
     this.rows = new Map();
@@ -69,12 +69,12 @@ class Sending {
       while (waiting.length && !this.stopped) await this.sendOne(upload.id, waiting.shift());
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    if (this.stopped || !this.good) {
+    if (this.stopped || !this.good.length) {
       await send("DELETE", `/api/v1/uploads/${upload.id}`).catch(() => {});
       return null;
     }
-    const first = this.files[0].name;
-    const name = this.files.length === 1 ? first : `${first} and ${count(this.files.length - 1)} more`;
+    const [first, ...more] = this.good;
+    const name = more.length ? `${first} and ${count(more.length)} more` : first;
     return post("/api/v1/jobs", { upload: upload.id, name });
   }
 
@@ -86,7 +86,7 @@ class Sending {
   async sendOne(id, file, again = true) {
     try {
       await this.request(`/api/v1/uploads/${id}/files?name=${encodeURIComponent(file.name)}`, file);
-      this.good += 1;
+      this.good.push(file.name);
       this.tell(file, size(file.size), "good");
     } catch (problem) {
       if (problem.code === "csrf" && again) {
@@ -166,7 +166,7 @@ async function start(chosen) {
   try {
     const job = await sending.run();
     if (job) {
-      const left = files.length - sending.good;
+      const left = files.length - sending.good.length;
       setText(byId("sending-title"), left ? `Queued; ${count(left)} file${left === 1 ? " was" : "s were"} refused` : "Uploaded and queued");
       if (!left) byId("sending").hidden = true;
       await refresh();

@@ -14,6 +14,6 @@ if [ -s "$home/docker.pid" ]; then
     rm -f "$home/docker.pid" "$home/docker.sock"
 fi
 if [ "${1:-}" = --purge ]; then
-    grep -o " $home/[^ ]*" /proc/mounts | sort -r | xargs -r umount
+    { grep -o " $home/[^ ]*" /proc/mounts || true; } | sort -r | xargs -r umount
     rm -rf "$home"
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes stand-ins for the two base images out of Debian packages, for a machine that reaches no image registry:
 # python:3.11-slim-bookworm and redis:7.2-alpine. An image that is there already, real or stand-in, is left alone.
-#   stand-ins.sh FOLDER     the root file systems are kept there as tar files
+#   stand-ins.sh FOLDER     what they are made of is put there
 #
 # The machine's own certificates and pip configuration go into the stand-in, so that the Dockerfile need not know them.
 set -Eeuo pipefail
@@ -18,14 +18,15 @@ debian() { # TAR PACKAGES HOOK…: a bookworm root file system from this machine
     for list in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources; do
         [ -s "$list" ] && sources+=("$list")
     done
-    mmdebstrap --quiet --dpkgopt=force-unsafe-io --format=tar --variant=minbase --include="$packages" "$@" bookworm "$tar.part" "${sources[@]}"
+    mmdebstrap --quiet --dpkgopt=force-unsafe-io --format=tar --variant=minbase --include="$packages" "$@" \
+        bookworm "$tar.part" "${sources[@]}"
     mv "$tar.part" "$tar"
 }
 
 pip_conf() { # what pip is told on this machine, less what only exists on its disk
     echo "[global]"
     python3 -m pip config list | sed -n "s/^\(global\|:env:\)\.\([a-z-]*\)='\(.*\)'$/\2 = \3/p" |
-        grep -vE '^(find-links|extra-index-url|constraint) = .*/' | sort -u -t= -k1,1
+        sed -E '/^(find-links|extra-index-url|constraint) = .*\//d' | sort -u -t= -k1,1
 }
 
 python_image() {
@@ -40,10 +41,11 @@ python_image() {
         --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
     docker import "$label" --change 'CMD ["python3"]' --change 'ENV LANG=C.UTF-8' \
         --change "ENV SSL_CERT_FILE=$bundle" "$folder/python.tar" "$name" >/dev/null
+    rm "$folder/python.tar"
     docker run --rm --network none "$name" python -c 'import sys, venv; assert sys.version_info[:2] == (3, 11), sys.version'
 }
 
-redis_image() {
+redis_image() { # on top of the other stand-in, which saves half a minute
     local name=redis:7.2-alpine files=$folder/redis-files
     docker image inspect "$name" >/dev/null 2>&1 && return
     echo "stand-ins: making $name"
@@ -55,11 +57,17 @@ case ${1:-} in -* | *.conf) set -- redis-server "$@" ;; esac
 exec "$@"
 END
     chmod +x "$files/docker-entrypoint.sh"
-    debian "$folder/redis.tar" redis-server \
-        --customize-hook="copy-in $files/docker-entrypoint.sh /usr/local/bin" \
-        --customize-hook='install -d -o 999 -g 1000 "$1"/data'
-    docker import "$label" --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'CMD ["redis-server"]' \
-        --change 'WORKDIR /data' --change 'VOLUME /data' --change 'EXPOSE 6379' "$folder/redis.tar" "$name" >/dev/null
+    cat >"$files/Dockerfile" <<'END'
+FROM python:3.11-slim-bookworm
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server && install -d -o 999 -g 1000 /data
+COPY docker-entrypoint.sh /usr/local/bin/
+WORKDIR /data
+VOLUME /data
+EXPOSE 6379
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["redis-server"]
+END
+    docker build --quiet --label mien.stand-in=yes --tag "$name" "$files" >/dev/null
     docker run --rm --network none "$name" redis-server --version
 }
 

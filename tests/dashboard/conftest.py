@@ -100,8 +100,8 @@ class Feeder:
             result = FrameResult(name, frame_id, number, captured_ns, width, height, (face(),),
                                  self._bus.clock.now_ns(), True, stages)  # fmt: skip
             self._bus.finish(result)
-            self._bus.put_view(View(name, frame_id, jpeg))
             self.jpegs[name, frame_id] = jpeg
+            self._bus.put_view(View(name, frame_id, jpeg))
             if len(self.jpegs) > 2000:
                 self.jpegs.pop(next(iter(self.jpegs)))
 

@@ -148,7 +148,7 @@ def test_a_bug_is_told_without_a_traceback(app: Flask, monkeypatch: pytest.Monke
 
 
 def test_openapi_describes_every_address(app: Flask, client: FlaskClient) -> None:
-    document = client.get("/api/v1/openapi.json").json
+    document = client.get("/api/v1/openapi.json").get_json()
     described = {(route.method, route.path) for route in ROUTES}
     assert {(method, path) for path, methods in document["paths"].items() for method in methods} == described
     names = {"upload_id": "id", "job_id": "id"}

@@ -265,7 +265,7 @@ def test_no_frame_gap_over_100_ms_while_500_mb_are_uploaded(dashboard: Dashboard
     assert sender.returncode == 0
     assert len(while_ms) > 20
     # 100 ms on a machine of its own; a machine that is busy with other things is late before any upload comes.
-    assert at(while_ms, 0.95) < max(100.0, 2 * at(before_ms, 0.95))
+    assert at(while_ms, 0.95) < max(100.0, 3 * at(before_ms, 0.95))
 
 
 def gaps(parts: Iterator[object], until_s: float | None, sender: subprocess.Popen[bytes] | None = None) -> list[float]:
