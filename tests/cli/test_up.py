@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,14 +31,15 @@ def a_free_port() -> int:
 @contextmanager
 def mien_up(folder: Path, port: int, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Run `mien up` in `folder`; on the way out, Ctrl-C it if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--port", str(port), *arguments],
-        cwd=folder,
-        env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stderr=subprocess.STDOUT,
-        stdout=(folder / "up.log").open("w"),
-        text=True,
-    )
+    with (folder / "up.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli", "up", "--port", str(port), *arguments],
+            cwd=folder,
+            env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stderr=subprocess.STDOUT,
+            stdout=log,
+            text=True,
+        )
     try:
         yield process
     finally:
@@ -47,21 +48,24 @@ def mien_up(folder: Path, port: int, *arguments: str, **environment: str) -> Ite
             process.wait(15)
 
 
-def parts(port: int, path: str, timeout_s: float = 60) -> Iterator[tuple[dict[str, str], bytes]]:
+def parts(port: int, path: str, timeout_s: float = 60) -> Generator[tuple[dict[str, str], bytes]]:
     """Yield headers and body of each part of an MJPEG stream, as soon as it is there."""
     deadline = time.monotonic() + timeout_s
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            if response.status == 200:
-                break
-        except OSError:
-            pass
-        connection.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)) as connection:
+            try:
+                connection.request("GET", path)
+                with closing(connection.getresponse()) as response:
+                    if response.status == 200:
+                        yield from parts_of(response, deadline)
+                        return
+            except ConnectionRefusedError:
+                pass
         assert time.monotonic() < deadline, f"{path} does not come up"
         time.sleep(0.2)
+
+
+def parts_of(response: http.client.HTTPResponse, deadline: float) -> Iterator[tuple[dict[str, str], bytes]]:
     headers: dict[str, str] = {}
     while time.monotonic() < deadline:
         line = response.readline().decode().strip()
@@ -69,10 +73,8 @@ def parts(port: int, path: str, timeout_s: float = 60) -> Iterator[tuple[dict[st
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         elif not line and "content-length" in headers:
-            body = response.read(int(headers["content-length"]))
-            yield headers, body
+            yield headers, response.read(int(headers["content-length"]))
             headers = {}
-    connection.close()
 
 
 def get_json(port: int, path: str) -> object:
@@ -109,12 +111,12 @@ def test_everything_starts_and_two_different_annotated_pictures_come(
         (tmp_path / ".mien" / "media").symlink_to(media)
     with mien_up(tmp_path, port) as process:
         seen: dict[str, bytes] = {}
-        for headers, jpeg in parts(port, "/cameras/demo/stream.mjpg"):
-            if headers.get("x-frame-id"):
+        with closing(parts(port, "/cameras/demo/stream.mjpg")) as stream:
+            while len(set(seen.values())) < 10:
+                headers, jpeg = next(stream)
                 assert jpeg.startswith(b"\xff\xd8")
-                seen[headers["x-frame-id"]] = jpeg
-            if len(set(seen.values())) >= 10:
-                break
+                if headers.get("x-frame-id"):
+                    seen[headers["x-frame-id"]] = jpeg
         monkeypatch.chdir(tmp_path)
         bus = Bus.from_settings(load_settings())
         results = {result.frame_id: result for result in bus.recent_results("demo", 500)}
@@ -157,7 +159,8 @@ def test_a_camera_that_is_not_name_and_source_is_refused(tmp_path: Path) -> None
 def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = a_free_port()
     with mien_up(tmp_path, port, "--camera", "one=test://pattern") as process:
-        next(parts(port, "/cameras/one/stream.mjpg"))
+        with closing(parts(port, "/cameras/one/stream.mjpg")) as stream:
+            next(stream)
         monkeypatch.chdir(tmp_path)
         bus = Bus.from_settings(load_settings())
         deadline = time.monotonic() + 30

@@ -52,7 +52,7 @@ def test_five_people_are_five_faces(blazeface: Detector) -> None:
 
 def test_hands_beside_the_face_of_the_demo_clip_are_no_faces(blazeface: Detector) -> None:
     frames = list(clip(demo_media("WolfgangLanger_Pexels.mp4")))[240:360:6]
-    assert [len(blazeface.detect(frame)) for frame in frames] .count(1) >= len(frames) - 1
+    assert [len(blazeface.detect(frame)) for frame in frames].count(1) >= len(frames) - 1
 
 
 def test_landmarks_are_right_eye_left_eye_nose_mouth(blazeface: Detector) -> None:
