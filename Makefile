@@ -49,10 +49,12 @@ test-slow: setup-dev setup-train  ## Run the tests that need minutes, media tool
 test-browser: setup-dev  ## Run the tests in Chromium
 	$(BIN)/pytest -m browser --timeout 300
 
-lint: setup-dev  ## Check style and the direction of imports
+lint: setup-dev  ## Check style, the direction of imports, and the Docker files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 format: setup-dev  ## Format the code
 	$(BIN)/ruff format .

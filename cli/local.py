@@ -85,13 +85,20 @@ def _camera_and_source(text: str) -> tuple[str, str]:
 class LocalManager(honcho.manager.Manager):  # type: ignore[misc]
     """Stops everything when one part ends, but not for a camera: a film has an end, a source may be mistyped."""
 
+    def terminate(self) -> None:
+        """Ask every process to end, and make it end 2 s later."""
+        if not self._terminating:
+            timer = threading.Timer(_KILL_AFTER_S, self.kill)
+            timer.daemon = True
+            timer.start()
+        super().terminate()
+
     def _any_stopped(self) -> bool:
         parts = (process for name, process in self._processes.items() if not name.startswith(_CAMERA))
         return any(process.get("returncode") is not None for process in parts)
 
 
 def _manager(environment: dict[str, str], settings: Settings, sources: dict[str, str], workers: int) -> LocalManager:
-    honcho.manager.KILL_WAIT = _KILL_AFTER_S
     manager = LocalManager(Printer(sys.stderr, time_format="%H:%M:%S"))
     commands = {"dashboard": ["dashboard", "--port", str(settings.port), "--host", settings.host]}
     commands |= {f"worker.{number}": ["work"] for number in range(1, workers + 1)}

@@ -38,7 +38,7 @@ def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "t
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # stderr as it is then, not as it is now
         cache_logger_on_first_use=False,
     )
 

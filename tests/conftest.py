@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 
 from mien.bus import Bus
 from mien.embedded import EmbeddedBroker
@@ -18,6 +19,13 @@ def broker() -> Iterator[EmbeddedBroker]:
     """One Valkey server for all tests of a run."""
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _default_logs() -> Iterator[None]:
+    """What one test says about logs does not reach the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
