@@ -64,6 +64,7 @@ typecheck: setup-dev  ## Check the types
 	$(BIN)/mypy
 
 bench: setup-dev  ## Measure on this machine
+	$(BIN)/python -m bench.up
 	$(BIN)/python -m bench.recall
 
 clean:  ## Remove the virtual environment, caches and everything that `make run` left

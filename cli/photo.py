@@ -124,21 +124,22 @@ def _print_table(pictures: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("picture", "face", "emotion", title="Apparent emotions")
-    for name in ("confidence", "valence", "arousal"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("box: x, y, w, h", no_wrap=True)
-    table.columns[0].overflow = "fold"
+    console = Console()
     for entry in pictures:
         name = escape(entry["path"])
         if not entry["faces"]:
-            table.add_row(name, "0", "no face")
+            console.print(f"{name}: no face", highlight=False, soft_wrap=True)
+            continue
+        # A table for each picture: its path would leave no room for the figures.
+        table = Table("face", "apparent emotion", title=name, title_justify="left")
+        for figure in ("confidence", "valence", "arousal"):
+            table.add_column(figure, justify="right", no_wrap=True)
+        table.add_column("box: x, y, w, h", no_wrap=True)
         for number, face in enumerate(entry["faces"], 1):
             box = ", ".join(f"{value:.0f}" for value in face["box"])
             figures = (f"{100 * face['confidence']:.0f} %", f"{face['valence']:+.2f}", f"{face['arousal']:+.2f}")
-            table.add_row(name if number == 1 else "", str(number), face["emotion"], *figures, box)
-    console = Console()
-    console.print(table)
+            table.add_row(str(number), face["emotion"], *figures, box)
+        console.print(table)
     for entry in pictures:
         if "annotated" in entry:
             console.print(f"written: {escape(entry['annotated'])}", highlight=False, soft_wrap=True)

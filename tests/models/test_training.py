@@ -59,7 +59,7 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         "from models.training.plan import Plan;"
         "from models.training.run import train;"
         "small, epochs = Architecture(input_size=32), int(sys.argv[3]);"
-        "plan = Plan(small, epochs=epochs, batch=20, warm_up_steps=20, checkpoint_minutes=0.02);"
+        "plan = Plan(small, epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
         "train(Path(sys.argv[1]), plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
     )
     command = [sys.executable, "-c", code, data, str(folder)]
@@ -77,7 +77,7 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     step = head["progress"]["step"]
     assert step > 0
     before = len(log_of(folder))
-    epochs = step // 100 + 3
+    epochs = step // 100 + 4
     subprocess.run([*command, str(epochs)], env=environment(), cwd=ROOT, check=True, timeout=300)
     rows = log_of(folder)
     # The epoch that was under way is finished, not begun again: steps go on from the checkpoint.
