@@ -14,7 +14,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from dashboard.exposure import check_exposure
 from mien.errors import PortInUse, SettingsError
-from mien.settings import Settings
+from mien.settings import Settings, check_address
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -87,6 +87,8 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Run the dashboard until it is told to stop; raises PortInUse, SettingsError."""
     check_exposure(settings)
+    check_address(settings.bus_url, "bus")
+    check_address(settings.jobs_url, "jobs")
     DashboardServer(settings, listen(settings.host, settings.port)).run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import redis
 from redis.backoff import NoBackoff
@@ -11,21 +12,22 @@ from redis.retry import Retry
 
 from mien.errors import BrokerUnavailable, SettingsError
 from mien.logs import without_password
+from mien.settings import check_address
 
 
-def connect(url: str, role: str) -> redis.Redis:
+def connect(url: str, role: Literal["bus", "jobs"]) -> redis.Redis:
     """Return a client for `url`; it connects with the first command.
 
     Nothing is sent twice behind our back: a command whose answer was lost may have been carried out, and each
     caller knows best what to do then. Raises SettingsError when there is no address or it cannot be read.
     """
-    if not url:
-        raise SettingsError(
-            f"no address of the {role} broker: start `mien up` in this folder, or set MIEN_{role.upper()}_URL"
-        )
     try:
         return redis.Redis.from_url(
-            url, socket_timeout=5.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0), health_check_interval=0
+            check_address(url, role),
+            socket_timeout=5.0,
+            socket_connect_timeout=2.0,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
         )
     except ValueError as error:
         raise SettingsError(f"MIEN_{role.upper()}_URL {without_password(url)!r} is not an address: {error}") from None

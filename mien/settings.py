@@ -121,6 +121,15 @@ def check_camera_name(name: str) -> str:
     return name
 
 
+def check_address(url: str, role: Literal["bus", "jobs"]) -> str:
+    """Return the address of a broker when there is one; raises SettingsError that says where it comes from."""
+    if not url:
+        raise SettingsError(
+            f"no address of the {role} broker: start `mien up` in this folder, or set MIEN_{role.upper()}_URL"
+        )
+    return url
+
+
 def _with_recorded_brokers(settings: Settings) -> Settings:
     if settings.bus_url and settings.jobs_url:
         return settings
