@@ -15,7 +15,6 @@ from dashboard.services import known_camera, services
 from mien.errors import BrokerUnavailable, InputError
 
 MOST_RESULTS = 1000
-RESULT_FILES = ("results.json", "results.csv")
 
 api = Blueprint("api", __name__)
 

@@ -89,11 +89,6 @@ class Bus:
         with broker_errors(self.url):
             self._redis.ping()
 
-    def memory_bytes(self) -> int:
-        """Return what the broker says it uses."""
-        with broker_errors(self.url):
-            return int(self._redis.info("memory")["used_memory"])
-
     # Frames: producer
 
     def publish(self, frame: Frame, *, skipped: int = 0, token: str = "") -> str:

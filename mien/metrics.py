@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-STAGES = ("queue", "decode", "detect", "classify", "track", "draw", "encode", "publish", "total")
-"""The stages of a frame, in order; `total` is capture to published result."""
-
 # Milliseconds; 40 is the frame budget and must be an edge.
 STAGE_BUCKETS_MS = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 60, 80, 120, 200, 400, 1000)
 
@@ -16,7 +13,11 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.stage_ms = Histogram(
-            "mien_stage_ms", "Time of a stage of a frame (ms)", ["stage"], registry=registry, buckets=STAGE_BUCKETS_MS
+            "mien_stage_ms",
+            "Time of a stage of a frame (ms); total is capture to result",
+            ["stage"],
+            registry=registry,
+            buckets=STAGE_BUCKETS_MS,
         )
         self.batch_frames = Histogram(
             "mien_batch_frames", "Frames in a batch", registry=registry, buckets=(1, 2, 4, 8, 16, 32, 64)

@@ -20,8 +20,6 @@ Precision = Literal["auto", "fp32", "bf16"]
 SMALLEST_FACE_PX = 48
 """The default smallest face to find, in a frame 720 pixels high; in other frames it scales with the shorter side."""
 
-REFERENCE_SIDE_PX = 720
-
 
 class Detector(Protocol):
     """Finds faces in one picture at a time; one thread may use it."""
