@@ -87,10 +87,10 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Run the dashboard until it is told to stop; raises PortInUse, SettingsError."""
     check_exposure(settings)
-    with listen(settings.host, settings.port) as listener:
-        check_address(settings.bus_url, "bus")
-        check_address(settings.jobs_url, "jobs")
-        DashboardServer(settings, listener).run()
+    listener = listen(settings.host, settings.port)  # gunicorn closes it
+    check_address(settings.bus_url, "bus")
+    check_address(settings.jobs_url, "jobs")
+    DashboardServer(settings, listener).run()
 
 
 def _close_services(_arbiter: Any, worker: Any) -> None:
