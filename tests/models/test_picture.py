@@ -35,18 +35,18 @@ def test_a_jpeg_of_a_real_face_comes_back_as_it_was() -> None:
     assert np.abs(decode(encode_jpeg(rgb, 95)).astype(int) - rgb).mean() < 3
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
 def test_lossless_formats_come_back_exactly_as_rgb(suffix: str) -> None:
     assert np.array_equal(decode(_encoded(astronaut(), suffix)), astronaut())
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"])
 def test_the_size_is_read_from_the_header(suffix: str) -> None:
     header = read_header(_encoded(astronaut()[:300, :400], suffix))
     assert (header.width, header.height) == (400, 300)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_a_truncated_picture_is_refused(suffix: str, share: float) -> None:
     data = _encoded(astronaut(), suffix)
