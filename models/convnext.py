@@ -1,7 +1,7 @@
 """The small ConvNeXts as Keras models, and the way between a model and named numpy arrays.
 
 Sources: Liu et al., "A ConvNet for the 2020s" (2022); Atto to Nano after timm's tables (Wightman, 2022). The 7×7 layer
-is a true `DepthwiseConv2D`: the same numbers as a grouped convolution, about five times faster on CPUs.
+is a true depthwise one: the same numbers as a grouped convolution, about five times faster on CPUs.
 
 Names and layouts of the arrays, the same in every file of weights: `stem.0.weight`, `stages.0.downsample.1.weight`,
 `stages.0.blocks.1.dwconv.weight`, `head.fc.weight` …; convolutions are [out, in, height, width], depthwise ones
@@ -18,6 +18,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models.architecture import LAYER_NORM_EPSILON, PICTURE_VARIANCE_FLOOR, Architecture, stem_convolutions
+from models.depthwise import Depthwise
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -79,8 +80,8 @@ class DropPath(keras.layers.Layer):  # type: ignore[misc]
 
 
 def gelu(inputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Return 0.5·x·(1 + erf(x/√2)), written out so that every export computes the same."""
-    return 0.5 * inputs * (1.0 + ops.erf(inputs * 0.7071067811865476))
+    """Return 0.5·x·(1 + erf(x/√2)): the exact form, which the ONNX graph computes too."""
+    return ops.gelu(inputs, approximate=False)
 
 
 def build(
@@ -93,7 +94,7 @@ def build(
     """
     size = architecture.input_size
     faces = keras.Input((size, size, architecture.channels), name="faces")
-    features = _stem(PictureNorm(name="norm")(faces), architecture)
+    features = _stem(PictureNorm(name="norm", dtype="float32")(faces), architecture)
     rates = np.linspace(0.0, drop_path, sum(architecture.depths))
     block = 0
     for stage, (depth, width) in enumerate(zip(architecture.depths, architecture.widths, strict=True)):
@@ -104,11 +105,11 @@ def build(
             name = f"stages.{stage}.blocks.{index}"
             features = _block(features, width, name, float(rates[block]), layer_scale)
             block += 1
-    pooled = keras.layers.GlobalAveragePooling2D(name="head.pool")(features)
-    pooled = keras.layers.Dropout(dropout, name="head.dropout")(_norm("head.norm")(pooled))
+    pooled = keras.layers.GlobalAveragePooling2D(name=_layer("head.pool"))(features)
+    pooled = keras.layers.Dropout(dropout, name=_layer("head.dropout"))(_norm("head.norm")(pooled))
     # Under mixed precision the logits, and so the loss, stay in 32 bits.
     logits = keras.layers.Dense(
-        len(architecture.classes), name="head.fc", kernel_initializer=_truncated(), dtype="float32"
+        len(architecture.classes), name=_layer("head.fc"), kernel_initializer=_truncated(), dtype="float32"
     )
     return keras.Model(faces, logits(pooled), name=f"convnext-{architecture.variant}")
 
@@ -146,24 +147,31 @@ def _stem(pictures: keras.KerasTensor, architecture: Architecture) -> keras.Kera
 def _block(
     features: keras.KerasTensor, width: int, name: str, drop_path: float, layer_scale: float
 ) -> keras.KerasTensor:
-    branch = keras.layers.DepthwiseConv2D(7, padding="same", depthwise_initializer=_truncated(), name=f"{name}.dwconv")(
-        features
-    )
+    branch = Depthwise(7, padding="same", depthwise_initializer=_truncated(), name=_layer(f"{name}.dwconv"))(features)
     branch = _norm(f"{name}.norm")(branch)
-    branch = keras.layers.Dense(4 * width, kernel_initializer=_truncated(), name=f"{name}.pwconv1")(branch)
-    branch = keras.layers.Dense(width, kernel_initializer=_truncated(), name=f"{name}.pwconv2")(gelu(branch))
-    branch = LayerScale(layer_scale, name=f"{name}.scale")(branch)
-    return features + DropPath(drop_path, name=f"{name}.drop")(branch)
+    branch = keras.layers.Dense(4 * width, kernel_initializer=_truncated(), name=_layer(f"{name}.pwconv1"))(branch)
+    branch = keras.layers.Dense(width, kernel_initializer=_truncated(), name=_layer(f"{name}.pwconv2"))(gelu(branch))
+    branch = LayerScale(layer_scale, name=_layer(f"{name}.scale"))(branch)
+    return features + DropPath(drop_path, name=_layer(f"{name}.drop"))(branch)
 
 
 def _conv(width: int, kernel: int, stride: int, name: str) -> keras.layers.Layer:
     return keras.layers.Conv2D(
-        width, kernel, strides=stride, padding="same", kernel_initializer=_truncated(), name=name
+        width, kernel, strides=stride, padding="same", kernel_initializer=_truncated(), name=_layer(name)
     )
 
 
 def _norm(name: str) -> keras.layers.Layer:
-    return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=name)
+    return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=_layer(name))
+
+
+def _layer(name: str) -> str:
+    """Return the name of a layer for its canonical name: PyTorch, as a backend of Keras, takes no dots in names."""
+    return name.replace(".", "_")
+
+
+def _canonical_name(layer: str) -> str:
+    return layer.replace("_", ".")
 
 
 def _truncated() -> keras.initializers.Initializer:
@@ -177,9 +185,9 @@ def _variables(model: keras.Model) -> list[tuple[str, keras.Variable]]:
     for layer in model.layers:
         for variable in layer.trainable_variables:
             if isinstance(layer, LayerScale):
-                named.append((layer.name.removesuffix("scale") + "gamma", variable))
+                named.append((_canonical_name(layer.name).removesuffix("scale") + "gamma", variable))
             else:
-                named.append((f"{layer.name}.{kinds[variable.name]}", variable))
+                named.append((f"{_canonical_name(layer.name)}.{kinds[variable.name]}", variable))
     return named
 
 

@@ -32,6 +32,21 @@ def augment(
     return result
 
 
+def mixup(
+    pictures: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator, how: Augmentation
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a batch as it is, or with a chance of `how.mixup` blended with itself, pictures and targets [N, K] alike.
+
+    Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
+    """
+    if rng.random() >= how.mixup:
+        return pictures, targets
+    share, partners = rng.beta(0.2, 0.2, len(pictures)).astype(np.float32), rng.permutation(len(pictures))
+    wide = share[:, np.newaxis, np.newaxis, np.newaxis]
+    blended = wide * pictures + (1 - wide) * pictures[partners]
+    return blended, share[:, np.newaxis] * targets + (1 - share[:, np.newaxis]) * targets[partners]
+
+
 def warp(picture: Picture, size: int, rng: np.random.Generator, how: Augmentation) -> Picture:
     """Flip, turn, zoom, shear and shift a picture onto size × size: the jitter of a crop in one interpolation."""
     height, width = picture.shape

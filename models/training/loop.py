@@ -10,7 +10,7 @@ import csv
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from models import convnext
 from models.training import checkpoint, score
-from models.training.augment import augment
+from models.training.augment import augment, mixup
 from models.training.data import FaceSet, prepare
 from models.training.plan import EpochReport, Listener, Plan, Tick, learning_rate
 
@@ -38,12 +38,13 @@ class Trainer:
             raise InputError(f"{len(train)} training pictures are fewer than one batch of {plan.batch}: lower --batch")
         self.plan, self.train_set, self.validation, self.folder = plan, train, validation, folder
         keras.utils.set_random_seed(plan.seed)
+        if plan.precision != "float32":
+            keras.config.set_dtype_policy(f"mixed_{plan.precision}")
         self.model = convnext.build(plan.architecture, **asdict(plan.regularisation))
+        keras.config.set_dtype_policy("float32")
         self.averaged = convnext.build(plan.architecture)
         self.optimizer = _optimizer(plan, self.model)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-        # jit_compile: XLA is several times slower than plain graphs on CPU.
-        self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=False)
+        self._compile()
         self.progress = checkpoint.Progress()
         self._validation_pictures = prepare(validation.pictures, plan.architecture.input_size)
         self._started = time.monotonic()
@@ -64,6 +65,16 @@ class Trainer:
         """How much of the run is done, 0 to 1: by steps or by time, whichever is further."""
         by_steps = self.progress.step / (self.plan.epochs * self.steps_per_epoch)
         return min(1.0, max(by_steps, self.minutes / self.plan.minutes))
+
+    def start_from(self, arrays: Mapping[str, NDArray[np.generic]]) -> int:
+        """Begin with those of the named arrays that fit the net, and return how many do; the others stay random."""
+        own = convnext.named_arrays(self.model)
+        fitting = {name: array for name, array in arrays.items() if name in own and own[name].shape == array.shape}
+        convnext.restore(self.model, {**own, **fitting})
+        # Averages begin where the weights do.
+        self.optimizer = _optimizer(self.plan, self.model)
+        self._compile()
+        return len(fitting)
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint; returns whether there was one. Raises InputError when it does not fit."""
@@ -95,6 +106,11 @@ class Trainer:
         convnext.restore(self.averaged, self._averaged_arrays())
         logits = predict(self.averaged, self._validation_pictures)
         return score.score(logits, self.validation.labels), logits
+
+    def _compile(self) -> None:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        # jit_compile: XLA is several times slower than plain graphs on CPU.
+        self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=False)
 
     def _epoch(self, listen: Listener) -> None:
         epoch, first = divmod(self.progress.step, self.steps_per_epoch)
@@ -158,12 +174,21 @@ def batches(
     faces: FaceSet, plan: Plan, epoch: int, first: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Yield an epoch's augmented batches from batch `first` on; a batch depends on seed, epoch and its number only."""
-    order = np.random.default_rng([plan.seed, epoch]).permutation(len(faces))
+    order = _order(faces, plan, np.random.default_rng([plan.seed, epoch]))
     for number in range(first, len(faces) // plan.batch):
         rows = order[number * plan.batch : (number + 1) * plan.batch]
         rng = np.random.default_rng([plan.seed, epoch, number])
         pictures = augment(faces.pictures[rows], plan.architecture.input_size, rng, plan.augmentation)
-        yield pictures, faces.targets[rows]
+        yield mixup(pictures, faces.targets[rows], rng, plan.augmentation)
+
+
+def _order(faces: FaceSet, plan: Plan, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows of an epoch: each once, or drawn so that rare classes come more often."""
+    if plan.balance == 0:
+        return rng.permutation(len(faces))
+    sizes = np.bincount(faces.labels, minlength=faces.targets.shape[1])
+    weights = np.asarray(sizes[faces.labels], np.float64) ** -plan.balance
+    return rng.choice(len(faces), len(faces), p=weights / weights.sum())
 
 
 def _batches_ahead(

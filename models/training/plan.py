@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mien.errors import SettingsError
 from models.architecture import Architecture
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Augmentation:
     """How far and how often pictures are changed.
 
     `rotation_deg` and `shift` (of the side) are standard deviations of a normal, cut at twice that; `scale` is the
-    widest zoom in and out; the rest are the chances of each change.
+    widest zoom in and out; the rest are the chances of each change. `mixup` is the chance that a batch is blended with
+    itself, pictures and targets alike (Zhang et al., 2018, with α = 0.2).
     """
 
     rotation_deg: float = 9.0
@@ -26,6 +30,7 @@ class Augmentation:
     light: float = 0.5
     degrade: float = 0.3
     cutout: float = 0.3
+    mixup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class Regularisation:
 class Plan:
     """A run. It ends after `epochs`, or after `minutes` of training time, whichever comes first.
 
+    `balance` draws the pictures of a class of n with weights n^-balance: 0 takes them as they come, 1 makes all classes
+    equally frequent. `precision` is that of the computation; weights and averages are kept in 32 bits.
+
     Raises SettingsError when a value cannot be used.
     """
 
@@ -60,6 +68,8 @@ class Plan:
     ema: float = 0.998
     checkpoint_minutes: float = 3.0
     seed: int = 1
+    balance: float = 0.0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "minutes", "batch", "learning_rate"):
