@@ -16,8 +16,14 @@ FAMILY: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "femto": ((2, 2, 6, 2), (48, 96, 192, 384)),
     "pico": ((2, 2, 6, 2), (64, 128, 256, 512)),
     "nano": ((2, 2, 8, 2), (80, 160, 320, 640)),
+    "tiny": ((3, 3, 9, 3), (96, 192, 384, 768)),
+    "small": ((3, 3, 27, 3), (96, 192, 384, 768)),
+    "base": ((3, 3, 27, 3), (128, 256, 512, 1024)),
+    "large": ((3, 3, 27, 3), (192, 384, 768, 1536)),
+    "xlarge": ((3, 3, 27, 3), (256, 512, 1024, 2048)),
 }
-"""Blocks and channels of each stage by variant, after timm's tables (Wightman, 2022)."""
+"""Blocks and channels of each stage by variant: Tiny to XLarge after Liu et al. (2022), the smaller ones after timm's
+tables (Wightman, 2022)."""
 
 STEMS = ("patchify-4", "patchify-2", "conv-4", "conv-2")
 """A stem's name ends with its stride. `conv-` stems overlap: 3×3 convolutions of stride 2."""

@@ -22,38 +22,56 @@ HEAD = "head"
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: steps done, minutes trained over all resumes, and the best validation accuracy so far."""
+    """How far a run is: steps done, minutes trained over all resumes, the best validation accuracy so far and how many
+    epochs ago that was, and whether the backbone learns yet (1) or the head alone (0)."""
 
     step: int = 0
     minutes: float = 0.0
     best_accuracy: float = 0.0
+    stale_epochs: int = 0
+    phase: int = 0
 
 
-def save(folder: Path, state: Sequence[NDArray[Any]], progress: Progress, architecture: Mapping[str, Any]) -> None:
-    """Write the state of a run (every variable, in order) and its progress as the folder's checkpoint."""
+def save(folder: Path, state: Sequence[NDArray[Any]], progress: Progress, net: Mapping[str, Any]) -> None:
+    """Write the state of a run of `net` (every variable, in order) and its progress as the folder's checkpoint."""
     arrays = {f"{index:04d}": array for index, array in enumerate(state)}
-    head = json.dumps({"progress": asdict(progress), "architecture": architecture})
+    head = json.dumps({"progress": asdict(progress), "net": net})
     save_arrays(folder / CHECKPOINT_NAME, {**arrays, HEAD: np.array(head)})
 
 
-def load(
-    folder: Path, shapes: Sequence[tuple[int, ...]], architecture: Mapping[str, Any]
-) -> tuple[list[NDArray[Any]], Progress] | None:
-    """Return what `save` wrote; None when the folder has no checkpoint.
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What `save` wrote."""
 
-    `shapes` are those of the variables it will go into. Raises InputError when the checkpoint is damaged, or belongs
-    to another architecture.
+    path: Path
+    state: tuple[NDArray[Any], ...]
+    progress: Progress
+
+    def put_into(self, variables: Sequence[Any]) -> None:
+        """Assign the state to Keras variables, in order; raises InputError when they do not fit."""
+        if [array.shape for array in self.state] != [tuple(variable.shape) for variable in variables]:
+            raise InputError(f"{self.path} does not fit the options of this training: choose another --out")
+        for variable, array in zip(variables, self.state, strict=True):
+            variable.assign(array)
+
+
+def load(folder: Path, net: Mapping[str, Any]) -> Checkpoint | None:
+    """Return the folder's checkpoint, None when it has none.
+
+    Raises InputError when it is damaged, or belongs to another net.
     """
     path = folder / CHECKPOINT_NAME
     if not path.exists():
         return None
     arrays = load_arrays(path)
-    head = json.loads(str(arrays.pop(HEAD, "{}")))
-    state = [arrays[name] for name in sorted(arrays)]
-    same_net = head.get("architecture") == json.loads(json.dumps(architecture))
-    if not same_net or [array.shape for array in state] != list(shapes):
-        raise InputError(f"{path} belongs to another net: choose another --out, or the same --variant and --stem")
-    return state, Progress(**head["progress"])
+    try:
+        head = json.loads(str(arrays.pop(HEAD)))
+        same_net, progress = head["net"] == json.loads(json.dumps(net)), Progress(**head["progress"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} was written by another version of mien: choose another --out") from error
+    if not same_net:
+        raise InputError(f"{path} belongs to another net: choose another --out, or the same --backbone and --size")
+    return Checkpoint(path, tuple(arrays[name] for name in sorted(arrays)), progress)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

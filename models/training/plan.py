@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mien.errors import SettingsError
-from models.architecture import Architecture
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -51,12 +50,16 @@ class Plan:
     """A run. It ends after `epochs`, or after `minutes` of training time, whichever comes first.
 
     `balance` draws the pictures of a class of n with weights n^-balance: 0 takes them as they come, 1 makes all classes
-    equally frequent. `precision` is that of the computation; weights and averages are kept in 32 bits.
+    equally frequent. `class_weights` does the same to the loss instead. `precision` is that of the computation; weights
+    and averages are kept in 32 bits. `distil` is the share of a teacher's opinion in the targets.
+
+    Transfer learning has two phases. While `head_share` of the run is not over, only the head learns, at
+    `head_learning_rate`; then also the last `unfreeze` layers with weights of the backbone (None: all of them), the
+    head going on from where it is. `patience` ends a run after so many epochs without a better validation accuracy.
 
     Raises SettingsError when a value cannot be used.
     """
 
-    architecture: Architecture = field(default_factory=Architecture)
     regularisation: Regularisation = field(default_factory=Regularisation)
     augmentation: Augmentation = field(default_factory=Augmentation)
     epochs: int = 60
@@ -69,12 +72,21 @@ class Plan:
     checkpoint_minutes: float = 3.0
     seed: int = 1
     balance: float = 0.0
+    class_weights: float = 0.0
+    distil: float = 0.7
+    head_share: float = 0.0
+    head_learning_rate: float = 1e-3
+    unfreeze: int | None = None
+    patience: int | None = None
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "minutes", "batch", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} of a training must be above 0, not {getattr(self, name)}")
+        for name in ("distil", "head_share"):
+            if not 0 <= getattr(self, name) < 1.000001:
+                raise SettingsError(f"{name} of a training must be from 0 to 1, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,12 @@ Listener = Callable[[EpochReport | Tick], None]
 
 
 def learning_rate(plan: Plan, step: int, part: float) -> float:
-    """Return the rate at a step: a linear warm-up, then half a cosine down to 1 % of the peak at `part` = 1."""
+    """Return the rate at a step of a run that is done to `part`.
+
+    That of the head while it learns alone; then a linear warm-up and half a cosine down to 1 % of the peak at the end.
+    """
+    if part < plan.head_share:
+        return plan.head_learning_rate
     warm = min(1.0, (step + 1) / plan.warm_up_steps) if plan.warm_up_steps else 1.0
-    return plan.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, part))))
+    rest = min(1.0, (part - plan.head_share) / (1 - plan.head_share))
+    return plan.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * rest)))

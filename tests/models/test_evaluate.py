@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_grey_data_does_not_fit_a_net_of_three_channels(data: Path) -> None:
 
 def test_a_run_without_weights_cannot_be_finished(tmp_path: Path, data: Path) -> None:
     with pytest.raises(InputError, match=checkpoint.BEST_NAME):
-        finish(tmp_path, Architecture(), face_set(read_npz(data), "validation"), "none")
+        finish(tmp_path, cast(Any, None), face_set(read_npz(data), "validation"), "none")
 
 
 def test_the_command_prints_one_json_document_and_can_record_it(tmp_path: Path, data: Path) -> None:

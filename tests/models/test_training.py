@@ -16,10 +16,12 @@ import pytest
 
 from mien.errors import InputError, SettingsError
 from models import weights as weights_file
+from models.runtime import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.plan import Plan
 from tests.models.tiny_faces import write_npz
 
+RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 ROOT = Path(weights_file.__file__).parents[1]
 
 
@@ -55,12 +57,12 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     data = str(write_npz(tmp_path / "faces.npz", per_split=(2000, 64, 64)))
     folder = tmp_path / "run"
     code = (
-        "import sys; from pathlib import Path; from models.architecture import Architecture;"
+        "import sys; from pathlib import Path;"
         "from models.training.plan import Plan;"
-        "from models.training.run import train;"
-        "small, epochs = Architecture(input_size=32), int(sys.argv[3]);"
-        "plan = Plan(small, epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
-        "train(Path(sys.argv[1]), plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
+        "from models.training.run import Wanted, train;"
+        "small, epochs = Wanted('convnext-atto', 'conv-4', 32), int(sys.argv[3]);"
+        "plan = Plan(epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
+        "train(Path(sys.argv[1]), small, plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
     )
     command = [sys.executable, "-c", code, data, str(folder)]
     first = subprocess.Popen([*command, "50"], env=environment(), cwd=ROOT)
@@ -87,6 +89,30 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     # What was learned before the kill was not lost: the emotion is easy to tell on these pictures.
     assert float(rows[-1]["accuracy"]) > 0.9
     assert weights_file.load(folder / "tiny.zip").figures["validation"]["accuracy"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Path) -> None:
+    data = str(write_npz(tmp_path / "faces.npz", per_split=(400, 64, 64)))
+    first = mien(
+        data, "--backbone", "mobilenetv3-small", "--size", "32", "--head-share", "0.5", "--unfreeze", "20",
+        "--epochs", "2", "--batch", "32", "--ema", "0.9", "--out", str(tmp_path / "big"), "--name", "big",
+    )  # fmt: skip
+    subprocess.run(first, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    teacher = weights_file.load(tmp_path / "big" / "big.zip")
+    assert teacher.variant == "mobilenetv3-small"
+    pictures = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 1)).astype(np.float32)
+    answers = [open_runtime(teacher, name, threads=1).logits(pictures) for name in RUNTIMES]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-3)
+    head = json.loads(str(checkpoint.load_arrays(tmp_path / "big" / checkpoint.CHECKPOINT_NAME)["head"]))
+    assert head["progress"]["phase"] == 1
+    second = mien(
+        data, "--stem", "conv-4", "--size", "32", "--teacher", str(tmp_path / "big" / "big.zip"), "--epochs", "1",
+        "--batch", "32", "--out", str(tmp_path / "small"), "--name", "small",
+    )  # fmt: skip
+    subprocess.run(second, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    assert weights_file.load(tmp_path / "small" / "small.zip").variant == "atto"
 
 
 @pytest.mark.slow

@@ -1,0 +1,62 @@
+"""EfficientNet-Lite0 as a Keras model that takes the published PyTorch weights number for number.
+
+Source: Tan and Le, "EfficientNet" (2019), in its Lite form: no squeeze-and-excitation, ReLU6, and a stem and head of
+fixed width. Padding is PyTorch's, the same on all sides.
+"""
+
+from __future__ import annotations
+
+import keras
+
+# expansion, kernel, stride, channels, blocks: table 1 of the paper with the Lite changes.
+_STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+_STEM, _HEAD = 32, 1280
+_EPSILON, _MOMENTUM = 1e-3, 0.99
+
+
+def build(size: int) -> keras.Model:
+    """Return the net without its classifier: [N, size, size, 3], normalised, to features [N, 1280]."""
+    pictures = keras.Input((size, size, 3))
+    features = _convolution(pictures, _STEM, 3, 2)
+    for expansion, kernel, stride, channels, blocks in _STAGES:
+        for number in range(blocks):
+            features = _block(features, expansion, kernel, stride if number == 0 else 1, channels)
+    features = _convolution(features, _HEAD, 1, 1)
+    return keras.Model(pictures, keras.layers.GlobalAveragePooling2D()(features), name="efficientnet-lite0")
+
+
+def _block(features: keras.KerasTensor, expansion: int, kernel: int, stride: int, channels: int) -> keras.KerasTensor:
+    before = features
+    if expansion > 1:
+        features = _convolution(features, before.shape[-1] * expansion, 1, 1)
+    features = _depthwise(features, kernel, stride)
+    features = _convolution(features, channels, 1, 1, active=False)
+    return keras.layers.Add()([before, features]) if stride == 1 and before.shape[-1] == channels else features
+
+
+def _convolution(
+    features: keras.KerasTensor, channels: int, kernel: int, stride: int, active: bool = True
+) -> keras.KerasTensor:
+    if kernel > 1:
+        features = keras.layers.ZeroPadding2D(kernel // 2)(features)
+    features = keras.layers.Conv2D(channels, kernel, strides=stride, use_bias=False)(features)
+    return _normalised(features, active)
+
+
+def _depthwise(features: keras.KerasTensor, kernel: int, stride: int) -> keras.KerasTensor:
+    features = keras.layers.ZeroPadding2D(kernel // 2)(features)
+    features = keras.layers.DepthwiseConv2D(kernel, strides=stride, use_bias=False)(features)
+    return _normalised(features, active=True)
+
+
+def _normalised(features: keras.KerasTensor, active: bool) -> keras.KerasTensor:
+    features = keras.layers.BatchNormalization(epsilon=_EPSILON, momentum=_MOMENTUM)(features)
+    return keras.layers.ReLU(6.0)(features) if active else features

@@ -1,0 +1,150 @@
+"""The nets that can be trained, behind one interface: our ConvNeXts, and any application of Keras as a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import SettingsError
+from models import convnext
+from models.architecture import FAMILY, Architecture
+from models.training import applications
+from models.training.export import to_weights
+from models.training.plan import Regularisation
+from models.weights import Weights
+
+Arrays = Mapping[str, NDArray[Any]]
+PREFIX = "convnext-"
+
+
+class Net(Protocol):
+    """One kind of net: how it is built, how its weights are read and written, and how it becomes a file."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What makes two nets the same, as JSON types: a checkpoint of another one is refused."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """Side of the picture it takes, in pixels."""
+        ...
+
+    def build(self, how: Regularisation | None = None) -> keras.Model:
+        """Return a new model, float32 [N, size, size, 1] with values 0 to 255 to logits [N, 8]."""
+        ...
+
+    def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
+        """Return all weights of a model by name."""
+        ...
+
+    def restore(self, model: keras.Model, arrays: Arrays) -> None:
+        """Put arrays back; raises ValueError when they do not fit."""
+        ...
+
+    def weights(self, arrays: Arrays, name: str) -> Weights:
+        """Return arrays as a set of weights, not calibrated."""
+        ...
+
+    def imagenet(self) -> Arrays:
+        """Return ImageNet weights as Keras downloads them; raises SettingsError when there are none to be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConvNeXt:
+    """Our own ConvNeXts, Atto to XLarge."""
+
+    architecture: Architecture
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The architecture."""
+        return asdict(self.architecture)
+
+    @property
+    def input_size(self) -> int:
+        """Side of the picture it takes, in pixels."""
+        return self.architecture.input_size
+
+    def build(self, how: Regularisation | None = None) -> keras.Model:
+        """Return a new model."""
+        return convnext.build(self.architecture, **(asdict(how) if how else {}))
+
+    def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
+        """Return all weights by their canonical names."""
+        return dict(convnext.named_arrays(model))
+
+    def restore(self, model: keras.Model, arrays: Arrays) -> None:
+        """Put arrays back; raises ValueError when they do not fit."""
+        convnext.restore(model, arrays)
+
+    def weights(self, arrays: Arrays, name: str) -> Weights:
+        """Return arrays as a set of weights, not calibrated."""
+        return to_weights(arrays, self.architecture, name)
+
+    def imagenet(self) -> Arrays:
+        """Return Keras' ImageNet weights of Tiny to XLarge; raises SettingsError for others, or offline."""
+        return applications.convnext_arrays(self.architecture)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application of Keras (or EfficientNet-Lite0) with pooling and a dense head of our own."""
+
+    backbone: str
+    input_size: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Backbone and input."""
+        return asdict(self)
+
+    def build(self, how: Regularisation | None = None) -> keras.Model:
+        """Return a new model with random weights; of `how` only the head's dropout acts."""
+        return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0)
+
+    def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
+        """Return all weights and statistics by place and path."""
+        return applications.named_arrays(model)
+
+    def restore(self, model: keras.Model, arrays: Arrays) -> None:
+        """Put arrays back; raises ValueError when they do not fit."""
+        applications.restore(model, arrays)
+
+    def weights(self, arrays: Arrays, name: str) -> Weights:
+        """Return arrays as a set of weights, not calibrated."""
+        model = self.build()
+        self.restore(model, arrays)
+        return applications.to_weights(model, self.backbone, self.input_size, name)
+
+    def imagenet(self) -> Arrays:
+        """Return Keras' ImageNet weights; raises SettingsError without a network."""
+        return applications.imagenet_arrays(self.backbone, self.input_size)
+
+
+def net_of(backbone: str, stem: str = "", size: int = 0) -> Net:
+    """Return the net that `--backbone`, `--stem` and `--size` name; raises SettingsError for an unknown one."""
+    variant = backbone.removeprefix(PREFIX)
+    if variant in FAMILY:
+        small = variant in ("atto", "femto", "pico", "nano")
+        default = ("conv-2", 48) if small else ("patchify-4", 224)
+        return ConvNeXt(Architecture(variant, stem or default[0], size or default[1]))
+    if stem:
+        raise SettingsError(f"--stem is for our ConvNeXts, not for {backbone}: leave it out")
+    if backbone not in applications.BACKBONES:
+        ours = ", ".join(PREFIX + name for name in FAMILY)
+        raise SettingsError(
+            f"unknown backbone {backbone!r}: choose one of {ours}, {', '.join(sorted(applications.BACKBONES))}"
+        )
+    return Application(backbone, size or applications.BACKBONES[backbone].size)
+
+
+def parameters(model: keras.Model) -> int:
+    """Return how many numbers a model learns."""
+    return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))

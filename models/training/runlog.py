@@ -1,0 +1,56 @@
+"""The log of a run: a CSV line for each epoch, and the same for TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from models.training.plan import EpochReport
+
+LOG_NAME = "log.csv"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class RunLog:
+    """Appends to the log in a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+
+    def write(self, report: EpochReport) -> None:
+        """Append one epoch."""
+        path = self._folder / LOG_NAME
+        row = asdict(report)
+        is_new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if is_new:
+                writer.writerow(row)
+            writer.writerow(round(value, 6) for value in row.values())
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                self._tensorboard().add_scalar(name, value, report.step)
+
+    def close(self) -> None:
+        """Flush what TensorBoard reads."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _tensorboard(self) -> Any:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder / TENSORBOARD_FOLDER))
+        return self._writer
+
+
+def read(folder: Path) -> list[dict[str, float]]:
+    """Return the epochs of a run's log, oldest first; nothing when there is none."""
+    path = folder / LOG_NAME
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
