@@ -10,6 +10,7 @@ import typer
 from cli import jobs, photos
 from cli.dashboard import dashboard
 from cli.evaluate import evaluate
+from cli.export import export
 from cli.photo import photo
 from cli.produce import produce
 from cli.train import train
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (up, produce, work, dashboard, photo, train, evaluate):
+for command in (up, produce, work, dashboard, photo, train, evaluate, export):
     app.command()(command)
 app.add_typer(photos.app, name="photos")
 app.add_typer(jobs.app, name="jobs")

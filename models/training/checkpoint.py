@@ -74,6 +74,17 @@ def load(folder: Path, net: Mapping[str, Any]) -> Checkpoint | None:
     return Checkpoint(path, tuple(arrays[name] for name in sorted(arrays)), progress)
 
 
+def net_facts(folder: Path) -> dict[str, Any]:
+    """Return what the folder's checkpoint says about its net. Raises InputError when there is none."""
+    path = folder / CHECKPOINT_NAME
+    if not path.exists():
+        raise InputError(f"there is no checkpoint in {folder}: give the --out of a training")
+    try:
+        return dict(json.loads(str(load_arrays(path)[HEAD]))["net"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} was written by another version of mien: train again") from error
+
+
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays as an npz, atomically and flushed to the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import SettingsError
+from mien.errors import InputError, SettingsError
 from models import convnext
 from models.architecture import FAMILY, Architecture
 from models.training import applications
@@ -148,3 +148,13 @@ def net_of(backbone: str, stem: str = "", size: int = 0) -> Net:
 def parameters(model: keras.Model) -> int:
     """Return how many numbers a model learns."""
     return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
+
+
+def net_from(facts: Mapping[str, Any]) -> Net:
+    """Return the net that `facts` describes, as a checkpoint keeps them; raises InputError when they are not ours."""
+    try:
+        if "backbone" in facts:
+            return Application(str(facts["backbone"]), int(facts["input_size"]))
+        return ConvNeXt(Architecture(**{**facts, "classes": tuple(facts["classes"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the checkpoint names no net of this version ({error})") from error

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mien.errors import InputError, RuntimeMissing
+from mien.errors import InputError, RuntimeMissing, WeightsError
+from models import graph
 from models import weights as weights_file
 from models.runtime import open_runtime
-from models.training import checkpoint, prior
-from models.training.data import FaceSet, face_set, read_npz, training_set
+from models.training import checkpoint, fidelity, prior
+from models.training.data import FaceSet, face_set, prepare, read_npz, training_set
 from models.training.evaluate import calibrated, logits_of
+from models.training.fidelity import Fidelity
 from models.training.plan import Listener, Plan
 from models.weights import Weights
 
@@ -38,10 +42,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The weights that a run ended with, and where they lie."""
+    """The weights that a run ended with, where they lie, and what was added to the head's bias [8]."""
 
     weights: Weights
     path: Path
+    shift: NDArray[np.float32]
 
     def label(self, split: str) -> dict[str, str]:
         """Return what a page of figures is headed with."""
@@ -74,13 +79,53 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     return finish(folder, net, validation, name)
 
 
-def finish(folder: Path, net: Net, validation: FaceSet, name: str) -> Finished:
+def finish(folder: Path, net: Net, validation: FaceSet, name: str, to: Path | None = None) -> Finished:
     """Export the best weights of a run's folder so far, calibrated on validation. Raises InputError without any."""
     arrays = checkpoint.load_arrays(folder / checkpoint.BEST_NAME)
     weights = net.weights(arrays, name)
     logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
-    weights = calibrated(net.weights(_shifted(arrays, prior.shift(logits, validation.labels)), name), validation)
-    return Finished(weights, weights_file.save(weights, folder / f"{name}.zip"))
+    by = prior.shift(logits, validation.labels)
+    weights = calibrated(net.weights(_shifted(arrays, by), name), validation)
+    return Finished(weights, weights_file.save(weights, to or folder / f"{name}.zip"), by)
+
+
+def export(
+    run: Path, data: Path, to: Path | None, name: str, openvino: Path | None
+) -> tuple[list[Path], Mapping[str, Fidelity]]:
+    """Write the weights of a training's folder, or of a zip, again, and compare what was written with Keras.
+
+    Returns the files and, for each way they can be run, how far it is from Keras in 32 bits. Raises WeightsError, and
+    leaves nothing behind, when one is too far.
+    """
+    try:
+        from models.training.loop import predict
+        from models.training.nets import ConvNeXt, net_from
+    except ImportError as error:
+        raise RuntimeMissing(f"an export is compared with Keras ({error}): install mien[train]") from error
+    validation = face_set(read_npz(data), "validation")
+    faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
+    if run.is_dir():
+        net, path = net_from(checkpoint.net_facts(run)), to or run / f"{name}.zip"
+        arrays = checkpoint.load_arrays(run / checkpoint.BEST_NAME)
+        finished = finish(run, net, validation, name, path)
+        arrays = _shifted(arrays, finished.shift)
+    else:
+        loaded = weights_file.load(run)
+        net, path = ConvNeXt(graph.architecture_of(loaded)), to or run.with_name(f"{name}.exported.zip")
+        arrays = graph.read_arrays(loaded.onnx)
+        weights_file.save(replace(loaded, onnx=net.weights(arrays, loaded.name).onnx), path)
+    model = net.build()
+    net.restore(model, arrays)
+    pictures = prepare(faces.pictures, net.input_size)
+    written = [path]
+    try:
+        extra = fidelity.write_openvino(weights_file.load(path), openvino) if openvino else None
+        written += [extra, extra.with_suffix(".bin")] if extra else []
+        return written, fidelity.check(predict(model, pictures), path, pictures, extra)
+    except WeightsError:
+        for each in written:
+            each.unlink(missing_ok=True)
+        raise
 
 
 def start_arrays(net: Net, start: str) -> Arrays | None:
@@ -101,12 +146,10 @@ def start_arrays(net: Net, start: str) -> Arrays | None:
         return checkpoint.load_arrays(path)
     if path.suffix == ".pth":
         return applications.read_torch(path, net.build())
-    from models import graph
-
     return graph.read_arrays(weights_file.load(path).onnx)
 
 
-def _shifted(arrays: Arrays, by: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:
+def _shifted(arrays: Arrays, by: NDArray[np.float32]) -> dict[str, Any]:
     """Return arrays with the head's bias shifted: the last one of the model."""
     last = "head.fc.bias" if "head.fc.bias" in arrays else max(arrays)
     return {**arrays, last: np.asarray(arrays[last]) + by}
@@ -115,6 +158,7 @@ def _shifted(arrays: Arrays, by: np.ndarray[Any, np.dtype[np.float32]]) -> dict[
 def _choose(backend: Backend) -> None:
     """Set Keras' backend, which cannot change once Keras is imported."""
     os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with ten lines otherwise
     try:
         import keras
     except ImportError as error:

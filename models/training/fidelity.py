@@ -1,0 +1,116 @@
+"""Whether an exported model still says what the trained one said: probabilities on real faces, compared one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import WeightsError
+from models import weights as weights_file
+from models.openvino_cpu import options
+from models.runtime import Precision, RuntimeName, open_runtime
+from models.training.score import softmax
+from models.weights import Weights
+
+FACES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far probabilities may move: at most `largest` anywhere, `mean` on average, and the same top class for
+    `same_top` of the faces."""
+
+    largest: float
+    mean: float
+    same_top: float
+
+
+HALF = Bounds(0.01, 0.01, 0.995)
+BFLOAT16 = Bounds(0.05, 0.005, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How far the probabilities of two models are apart over `n` faces."""
+
+    n: int
+    largest: float
+    mean: float
+    same_top: float
+
+    def within(self, bounds: Bounds) -> bool:
+        """Return whether the difference is small enough."""
+        return self.largest <= bounds.largest and self.mean <= bounds.mean and self.same_top >= bounds.same_top
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures as JSON types."""
+        return {name: round(float(value), 5) for name, value in asdict(self).items()}
+
+
+def fidelity(truth: NDArray[np.float64], other: NDArray[np.float64]) -> Fidelity:
+    """Compare probabilities [N, 8]."""
+    apart = np.abs(truth - other)
+    same = truth.argmax(axis=1) == other.argmax(axis=1)
+    return Fidelity(len(truth), float(apart.max()), float(apart.mean()), float(same.mean()))
+
+
+def check(
+    logits: NDArray[np.float32], path: Path, pictures: NDArray[np.float32], openvino_model: Path | None = None
+) -> Mapping[str, Fidelity]:
+    """Load an exported file again and compare what each runtime computes with the trained model's `logits` [N, 8].
+
+    `pictures` float32 [N, size, size, 1] are the same faces. Raises WeightsError, naming the runtime and the numbers,
+    when one of them is out of bounds.
+    """
+    weights = weights_file.load(path)
+    truth = softmax(logits, weights.temperature)
+    runs: list[tuple[str, RuntimeName, Precision, Bounds]] = [
+        ("onnxruntime, fp16 file", "onnxruntime", "fp32", HALF),
+        ("openvino, fp16 file", "openvino", "fp32", HALF),
+        ("openvino, bf16 hint", "openvino", "bf16", BFLOAT16),
+    ]
+    found = {}
+    for name, runtime, precision, bounds in runs:
+        computed = open_runtime(weights, runtime, threads=1, precision=precision).logits(pictures)
+        found[name] = _bounded(name, fidelity(truth, softmax(computed, weights.temperature)), bounds)
+    if openvino_model is not None:
+        computed = _run_openvino(openvino_model, pictures)
+        name = "openvino model"
+        found[name] = _bounded(name, fidelity(truth, softmax(computed, weights.temperature)), HALF)
+    return found
+
+
+def write_openvino(weights: Weights, folder: Path) -> Path:
+    """Write a set of weights as an OpenVINO model, `NAME.xml` and `NAME.bin`, in fp16; returns the first."""
+    import openvino
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{weights.name}.xml"
+    openvino.save_model(openvino.Core().read_model(weights.onnx), path, compress_to_fp16=True)
+    return path
+
+
+def _run_openvino(path: Path, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    import openvino
+
+    core = openvino.Core()
+    request = core.compile_model(core.read_model(path), "CPU", options(core, 1, "fp32", None)).create_infer_request()
+    parts: list[Any] = []
+    for picture in pictures:
+        request.infer([picture[np.newaxis]])
+        parts.append(np.array(request.get_output_tensor(0).data))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _bounded(name: str, found: Fidelity, bounds: Bounds) -> Fidelity:
+    if not found.within(bounds):
+        raise WeightsError(
+            f"{name} is {found.largest:.4f} off at most and {found.mean:.4f} on average, with the same emotion for"
+            f" {found.same_top:.2%}: allowed are {bounds.largest}, {bounds.mean} and {bounds.same_top:.1%}"
+        )
+    return found
