@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import jobs, photos
+from cli.compare import compare
 from cli.dashboard import dashboard
 from cli.evaluate import evaluate
 from cli.export import export
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (up, produce, work, dashboard, photo, train, evaluate, export):
+for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare):
     app.command()(command)
 app.add_typer(photos.app, name="photos")
 app.add_typer(jobs.app, name="jobs")

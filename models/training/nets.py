@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, SettingsError
@@ -143,11 +142,6 @@ def net_of(backbone: str, stem: str = "", size: int = 0) -> Net:
             f"unknown backbone {backbone!r}: choose one of {ours}, {', '.join(sorted(applications.BACKBONES))}"
         )
     return Application(backbone, size or applications.BACKBONES[backbone].size)
-
-
-def parameters(model: keras.Model) -> int:
-    """Return how many numbers a model learns."""
-    return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
 
 
 def net_from(facts: Mapping[str, Any]) -> Net:

@@ -47,6 +47,7 @@ class Finished:
     weights: Weights
     path: Path
     shift: NDArray[np.float32]
+    parameters: int = 0
 
     def label(self, split: str) -> dict[str, str]:
         """Return what a page of figures is headed with."""
@@ -86,7 +87,7 @@ def finish(folder: Path, net: Net, validation: FaceSet, name: str, to: Path | No
     logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
     by = prior.shift(logits, validation.labels)
     weights = calibrated(net.weights(_shifted(arrays, by), name), validation)
-    return Finished(weights, weights_file.save(weights, to or folder / f"{name}.zip"), by)
+    return Finished(weights, weights_file.save(weights, to or folder / f"{name}.zip"), by, _learned(arrays))
 
 
 def export(
@@ -147,6 +148,11 @@ def start_arrays(net: Net, start: str) -> Arrays | None:
     if path.suffix == ".pth":
         return applications.read_torch(path, net.build())
     return graph.read_arrays(weights_file.load(path).onnx)
+
+
+def _learned(arrays: Arrays) -> int:
+    """Return how many numbers a net holds; the running statistics of batch norms are not counted."""
+    return sum(int(np.size(array)) for name, array in arrays.items() if "moving_" not in name)
 
 
 def _shifted(arrays: Arrays, by: NDArray[np.float32]) -> dict[str, Any]:
