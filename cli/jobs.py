@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,8 +29,7 @@ def work() -> None:
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from models.analyzer import open_analyzer
-    from worker.jobs_worker import JobsWorker
-    from worker.photos import PhotoJobs
+    from worker.kinds import job_worker
     from worker.resident import ResidentAnalyzer
 
     settings = load_settings()
@@ -39,8 +39,7 @@ def work() -> None:
         signal.signal(number, lambda *_: stopping.set())
     jobs = Jobs.from_settings(settings)
     jobs.ping()
-    photos = PhotoJobs(jobs, ResidentAnalyzer(lambda: open_analyzer(settings)), stopping)
-    JobsWorker(jobs.redis, photos.functions, photos.give_up, stopping).run()
+    job_worker(jobs, ResidentAnalyzer(lambda: open_analyzer(settings)), stopping).run()
 
 
 @app.command("list")
@@ -88,12 +87,29 @@ def cancel(job: JobId) -> None:
 
 @app.command()
 def retry(job: JobId) -> None:
-    """Queue again what a job has not finished, or the pictures that failed.
+    """Queue again what a job has not finished, or the pictures or videos that failed.
 
     Example: [bold]mien jobs retry 3f2a…[/bold]
     """
     view = _jobs().retry(job)
     typer.echo(f"job {view.id} is {view.state}")
+
+
+@app.command()
+def export(
+    job: JobId,
+    form: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
+    to: Annotated[Path | None, typer.Option("--to", help="File to write; without it, to standard output.")] = None,
+) -> None:
+    """Write the results of a job as one table or document, whatever it has finished so far.
+
+    Example: [bold]mien jobs export 3f2a… --format parquet --to faces.parquet[/bold]
+    """
+    from worker.export import export_job
+
+    written = export_job(_jobs(), job, form, to)
+    if to is not None:
+        typer.echo(f"{written:,} {'input' if written == 1 else 'inputs'} of job {job} written to {to}")
 
 
 def _jobs() -> Jobs:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import jobs, photos
+from cli import jobs, photos, video
 from cli.compare import compare
 from cli.dashboard import dashboard
 from cli.evaluate import evaluate
@@ -30,6 +30,7 @@ app = typer.Typer(
 for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare):
     app.command()(command)
 app.add_typer(photos.app, name="photos")
+app.add_typer(video.app, name="video")
 app.add_typer(jobs.app, name="jobs")
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.analyzer import FaceAnalyzer
+    from models.analyzer import PixelAnalyzer
+    from models.photo import Photo
 
 SUFFIX = ".mien.jpg"
 
@@ -41,17 +42,18 @@ def photo(
         given = ", ".join(map(str, files))
         raise InputError(f"{given}: no such file" if len(files) == 1 else f"none of these files exists: {given}")
     from models.analyzer import open_analyzer
-    from worker.pictures import open_picture
+    from worker.pictures import Limits, open_photo
 
     analyzer = open_analyzer(settings)
+    limits = Limits(settings.photo_max_pixels, settings.smallest_face_px)
     folder = out or (None if as_json else Path())
     names = _Names()
     pictures: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     for path in files:
         try:
-            pixels = open_picture(path, settings.photo_max_pixels)
-            pictures.append(_read(path, pixels, analyzer, folder and folder / names.fresh(path), settings.jpeg_quality))
+            opened = open_photo(path, limits)
+            pictures.append(_read(path, opened, analyzer, folder and folder / names.fresh(path), settings.jpeg_quality))
         except (PictureError, InputError) as error:
             failures.append({"path": str(path), "reason": str(error)})
             typer.echo(f"mien: {path}: {error}", err=True)
@@ -78,32 +80,31 @@ class _Names:
         return name
 
 
-def _read(path: Path, pixels: Any, analyzer: FaceAnalyzer, annotated: Path | None, quality: int) -> dict[str, Any]:
+def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | None, quality: int) -> dict[str, Any]:
     """Return the entry of one picture, and write it with its faces drawn in; raises InputError when it cannot."""
     from mien.errors import InputError
     from models.overlay import draw_faces
     from models.picture import encode_jpeg
 
-    faces = analyzer.analyze(pixels)
-    height, width = pixels.shape[:2]
+    faces = analyzer.analyze(opened.pixels)
     entry: dict[str, Any] = {
         "path": str(path),
-        "width": width,
-        "height": height,
-        "faces": [face.to_dict() for face in faces],
+        "width": opened.width,
+        "height": opened.height,
+        "faces": [face.to_dict() for face in opened.in_original(faces)],
     }
     if annotated is not None:
-        draw_faces(pixels, faces)
+        draw_faces(opened.pixels, faces)
         try:
             annotated.parent.mkdir(parents=True, exist_ok=True)
-            annotated.write_bytes(encode_jpeg(pixels, quality))
+            annotated.write_bytes(encode_jpeg(opened.pixels, quality))
         except OSError as error:
             raise InputError(f"{annotated} cannot be written: {error.strerror}") from error
         entry["annotated"] = str(annotated)
     return entry
 
 
-def _print_json(pictures: list[dict[str, Any]], failures: list[dict[str, str]], analyzer: FaceAnalyzer) -> None:
+def _print_json(pictures: list[dict[str, Any]], failures: list[dict[str, str]], analyzer: PixelAnalyzer) -> None:
     import json
 
     document = {

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer(help="Queue photo jobs; `mien jobs work` (or `mien up`) works on them.", no_args_is_help=True)
+
+# Paragraphs without line breaks: the terminal decides where lines end.
+ABOUT = (
+    "Read the apparent emotion of every face in pictures: results are tables, JSON and annotated pictures."
+    "\n\nEach picture is read once, however often it is named. In folders, patterns and archives the usual endings"
+    " count (.jpg .png .webp .heic .avif .tif .bmp .gif); a file that is named counts whatever its ending. What cannot"
+    " be read is a row of its own in the results, with the reason."
+    "\n\nHow to sign in to S3 and the like is told to `mien jobs work` by its environment (AWS_ACCESS_KEY_ID,"
+    " AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, …), never in an address."
+    "\n\nEnds with 0 when all pictures were read, with 1 when some were not, with 2 on wrong usage."
+)
+EXAMPLES = """Examples:
+
+[bold]mien photos enqueue holiday/ --out results --wait[/bold]
+
+[bold]mien photos enqueue 'season/**/*.jpg' portraits.zip scans.tar.gz --format csv,parquet[/bold]
+
+[bold]mien photos enqueue s3://bucket/faces/ https://example.org/a.jpg --priority low[/bold]
+
+[bold]find . -name '*.heic' | mien photos enqueue --list -[/bold]"""
 
 
 @app.callback()
@@ -15,34 +35,67 @@ def photos() -> None:
     """Queue photo jobs; `mien jobs work` (or `mien up`) works on them."""
 
 
-@app.command()
+@app.command(help=ABOUT, epilog=EXAMPLES)
 def enqueue(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders that are searched for pictures.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH…",
+            help="Pictures, folders, zip or tar archives, quoted patterns such as 'a/**/*.jpg', or addresses: s3://, gs://,"
+            " https:// and whatever else fsspec reads. `-`: read them from standard input, one a line.",
+            show_default=False,
+        ),
+    ] = None,
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="Text file of paths or addresses, one a line, # for remarks; - is standard input; may be repeated.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    annotate: Annotated[bool, typer.Option(help="Write each picture with its faces drawn in.")] = True,
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats of the results: csv, json, parquet, separated by commas.")
+    ] = "csv,json",
+    priority: Annotated[
+        Literal["high", "normal", "low"], typer.Option("--priority", help="Jobs of higher priority go first.")
+    ] = "normal",
+    webhook: Annotated[
+        str, typer.Option("--webhook", metavar="URL", help="Address that is told the outcome when the job has ended.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job has ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    annotate: Annotated[bool, typer.Option(help="Write each picture with its faces drawn in.")] = True,
 ) -> None:
-    """Read the apparent emotion of every face in pictures: results are JSON, CSV and annotated pictures.
-
-    Ends with 0 when all pictures were read, with 1 when some were not.
-
-    Example: [bold]mien photos enqueue holiday/ --out results --wait[/bold]
-    """
-    from cli.follow import follow, print_json
-    from mien.inputs import find_pictures
+    """Queue a job over pictures."""
+    from cli.follow import follow, print_json, queued_line
+    from mien.formats import check_formats, check_installed
+    from mien.inputs import find_inputs
     from mien.jobs import Jobs
     from mien.settings import load_settings
 
-    jobs = Jobs.from_settings(load_settings())
-    pictures = find_pictures(paths, leave_out=out)
+    settings = load_settings()
+    wanted = check_formats(formats)
+    check_installed(wanted)
+    jobs = Jobs.from_settings(settings)
     jobs.ping()
-    name = paths[0].name or str(paths[0])
-    view = jobs.enqueue_photos(pictures, name=name if len(paths) == 1 else f"{name}, …", out=out, annotate=annotate)
+    found = find_inputs(paths or [], lists=lists or [], leave_out=out, timeout_s=settings.fetch_timeout_s)
+    for note in found.notes:
+        typer.echo(f"mien: {note}", err=True)
+    view = jobs.enqueue(
+        "photos",
+        found.items,
+        name=found.name,
+        out=out,
+        options={"annotate": annotate, "formats": list(wanted)},
+        priority=priority,
+        webhook=webhook,
+    )
     if wait:
         view = follow(jobs, view, quiet=as_json)
     if as_json:
-        print_json(view.to_report())
+        print_json(view.to_report(jobs.failures(view)))
     elif not wait:
-        typer.echo(f"job {view.id}: {view.inputs} pictures queued; `mien jobs show {view.id}` says how far it is")
+        typer.echo(queued_line(view))
     raise typer.Exit(view.exit_code if wait else 0)

@@ -1,18 +1,18 @@
-"""The JSON API: cameras, browser cameras, uploads and jobs, and whether all is well."""
+"""The JSON API: cameras, browser cameras and uploads, and whether all is well."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, request, send_from_directory
+from flask import Blueprint, Response, jsonify, make_response, request
 from flask_wtf.csrf import generate_csrf
 
 from dashboard.browser_cameras import FRAME_BYTES
 from dashboard.metrics import exposition
 from dashboard.openapi import document
-from dashboard.problems import NotFound, Refused, drain
-from dashboard.services import known_camera, services
-from mien.errors import BrokerUnavailable, InputError
+from dashboard.problems import Refused, drain
+from dashboard.services import known_camera, limit_of, services
+from mien.errors import BrokerUnavailable
 
 MOST_RESULTS = 1000
 
@@ -20,14 +20,14 @@ api = Blueprint("api", __name__)
 
 
 def set_body_limit() -> None:
-    """Allow larger bodies where pictures come in, and only as raw bodies, which no form parser touches."""
-    limits = {"api.add_picture": services().uploads.limit_bytes, "api.browser_frame": FRAME_BYTES}
+    """Allow larger bodies where files come in, and only as raw bodies, which no form parser touches."""
+    limits = {"api.add_file": services().uploads.limit_bytes, "api.browser_frame": FRAME_BYTES}
     limit = limits.get(request.endpoint or "")
     if limit is None:
         return
     request.max_content_length = limit
     if request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        raise Refused(415, "send the picture itself as the body, not a form")
+        raise Refused(415, "send the file itself as the body, not a form")
 
 
 # Cameras
@@ -50,7 +50,7 @@ def camera(name: str) -> Response:
 def results(name: str) -> Response:
     """The last results of a camera, newest first."""
     known_camera(name)
-    found = services().bus.recent_results(name, _limit(20, MOST_RESULTS))
+    found = services().bus.recent_results(name, limit_of(20, MOST_RESULTS))
     return jsonify(results=[result.to_dict() for result in found])
 
 
@@ -93,8 +93,8 @@ def open_upload() -> Response:
 
 
 @api.post("/api/v1/uploads/<upload_id>/files")
-def add_picture(upload_id: str) -> Response:
-    """Add one picture, the raw body, under the label `?name=`."""
+def add_file(upload_id: str) -> Response:
+    """Add one picture or video, the raw body, under the label `?name=`."""
     try:
         upload = services().uploads.find(upload_id)
         name = request.args.get("name", "")
@@ -110,74 +110,6 @@ def cancel_upload(upload_id: str) -> Response:
     """Give up an upload."""
     services().uploads.cancel(services().uploads.find(upload_id))
     return Response(status=204)
-
-
-# Jobs
-
-
-@api.get("/api/v1/jobs")
-def list_jobs() -> Response:
-    """The last jobs, newest first."""
-    found = services().jobs.list(_limit(50, 500))
-    return jsonify(jobs=[job.to_dict() for job in found])
-
-
-@api.post("/api/v1/jobs")
-def make_job() -> Response:
-    """Queue the pictures of an upload as a photo job: `{"upload": ID, "name": TEXT}`."""
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict) or not isinstance(body.get("upload"), str):
-        raise InputError('the body must be JSON like {"upload": "ID", "name": "TEXT"}')
-    uploads = services().uploads
-    job = uploads.finish(uploads.find(body["upload"]), str(body.get("name") or ""))
-    return make_response(jsonify(job.to_dict()), 201)
-
-
-@api.get("/api/v1/jobs/<job_id>")
-def show_job(job_id: str) -> Response:
-    """One job."""
-    return jsonify(services().jobs.get(job_id).to_dict())
-
-
-@api.delete("/api/v1/jobs/<job_id>")
-@api.post("/api/v1/jobs/<job_id>/cancel")
-def cancel_job(job_id: str) -> Response:
-    """Cancel a job; what is done stays."""
-    services().jobs.cancel(job_id)
-    return jsonify(services().jobs.get(job_id).to_dict())
-
-
-@api.post("/api/v1/jobs/<job_id>/retry")
-def retry_job(job_id: str) -> Response:
-    """Queue what failed or was cancelled again."""
-    services().jobs.retry(job_id)
-    return jsonify(services().jobs.get(job_id).to_dict())
-
-
-@api.get("/api/v1/jobs/<job_id>/<any('results.json', 'results.csv'):name>")
-def job_results(job_id: str, name: str) -> Response:
-    """The results of a job as JSON or CSV."""
-    job = services().jobs.get(job_id)
-    if not (job.out / name).is_file():
-        raise NotFound(f"job {job_id} has no {name} yet")
-    return send_from_directory(job.out.resolve(), name, as_attachment=True, download_name=f"{job_id}-{name}")
-
-
-@api.get("/api/v1/jobs/<job_id>/annotated")
-def job_pictures(job_id: str) -> Response:
-    """The names of the annotated pictures of a job."""
-    folder = services().jobs.get(job_id).out / "annotated"
-    names = sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg") if folder.is_dir() else []
-    return jsonify(pictures=names)
-
-
-@api.get("/api/v1/jobs/<job_id>/annotated/<name>")
-def job_picture(job_id: str, name: str) -> Response:
-    """One annotated picture of a job."""
-    if not name.endswith(".jpg"):
-        raise NotFound(f"job {job_id} has no picture {name[:100]!r}")
-    folder = services().jobs.get(job_id).out / "annotated"
-    return send_from_directory(folder.resolve(), name, mimetype="image/jpeg")
 
 
 # The process
@@ -220,10 +152,3 @@ def metrics() -> Response:
     """Metrics for Prometheus."""
     text, content_type = exposition(services().overview, services().hub)
     return Response(text, content_type=content_type)
-
-
-def _limit(default: int, most: int) -> int:
-    text = request.args.get("limit", str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise InputError(f"limit must be a number from 1 to {most}, not {text[:20]!r}")
-    return int(text)

@@ -13,6 +13,7 @@ from dashboard import problems, security
 from dashboard.api import api, set_body_limit
 from dashboard.browser_cameras import BrowserCameras
 from dashboard.hub import Hub
+from dashboard.jobs_api import jobs_api
 from dashboard.overview import Overview
 from dashboard.pages import pages
 from dashboard.services import Services
@@ -43,7 +44,7 @@ def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
     app.before_request(set_body_limit)
     CSRFProtect(app)
     Bootstrap5(app)
-    for blueprint in (pages, streams, api):
+    for blueprint in (pages, streams, api, jobs_api):
         app.register_blueprint(blueprint)
     return app
 

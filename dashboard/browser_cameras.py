@@ -12,11 +12,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from dashboard.pictures import header_of
 from dashboard.problems import Refused
 from mien.bus import Bus
 from mien.errors import BrokerUnavailable, PictureError
 from mien.logs import get_logger
+from mien.picture_header import header_of
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Frame
 

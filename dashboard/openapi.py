@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from mien.jobinputs import KINDS
+from mien.jobview import JobState
 from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
 
 _NUMBER = {"type": "number"}
 _COUNT = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
+_MAYBE = {"type": ["number", "null"]}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _PROBABILITIES = {"type": "object", "properties": dict.fromkeys(EMOTIONS, _SHARE)}
 
@@ -34,23 +37,39 @@ class Route:
 
 
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 ROUTES = (
     Route("get", "/api/v1/cameras", "All cameras, how they do, and how many workers run", "Overview"),
     Route("get", "/api/v1/cameras/{name}", "One camera", "Camera"),
     Route("get", "/api/v1/cameras/{name}/results", "The last results, newest first", "Results", query=("limit",)),
-    Route("get", "/api/v1/jobs", "The last jobs, newest first", "Jobs", query=("limit",)),
+    Route("get", "/api/v1/jobs", "The last jobs, newest first; state and kind may be several, with commas", "Jobs",
+          query=("state", "kind", "limit")),
     Route("get", "/api/v1/jobs/{id}", "One job", "Job"),
-    Route("post", "/api/v1/jobs", "Queue the pictures of an upload as a photo job", "Job", "NewJob", 201),
+    Route("post", "/api/v1/jobs", "Queue a job: over an upload, or over files inside job_roots", "Job", "NewJob", 201),
     Route("delete", "/api/v1/jobs/{id}", "Cancel a job", "Job"),
     Route("post", "/api/v1/jobs/{id}/cancel", "Cancel a job", "Job"),
     Route("post", "/api/v1/jobs/{id}/retry", "Queue again what failed or was cancelled", "Job"),
+    Route("get", "/api/v1/jobs/{id}/failures", "Inputs that failed, page by page", "Failures",
+          query=("offset", "limit")),
+    Route("get", "/api/v1/jobs/{id}/failures.csv", "All inputs that failed, with their reasons", "text/csv"),
     Route("get", "/api/v1/jobs/{id}/results.json", "The results of a job", JSON),
     Route("get", "/api/v1/jobs/{id}/results.csv", "The results of a job, a row for each face", "text/csv"),
-    Route("get", "/api/v1/jobs/{id}/annotated", "Names of the annotated pictures", "Pictures"),
+    Route("get", "/api/v1/jobs/{id}/results.parquet", "The same as Parquet", "application/vnd.apache.parquet"),
+    Route("get", "/api/v1/jobs/{id}/results.zip", "Everything that a job gave, as one zip", "application/zip"),
+    Route("get", "/api/v1/jobs/{id}/pictures", "Pictures with their faces, page by page; those with an emotion",
+          "Pictures", query=("after", "emotion", "limit")),
+    Route("get", "/api/v1/jobs/{id}/annotated", "Names of the annotated pictures, page by page", "Names",
+          query=("after", "limit")),
     Route("get", "/api/v1/jobs/{id}/annotated/{picture}", "One annotated picture", "image/jpeg"),
+    Route("get", "/api/v1/jobs/{id}/videos", "The videos of a job with their files, page by page",
+          "Videos", query=("after", "limit")),
+    Route("get", "/api/v1/jobs/{id}/outputs", "Files of the results, but for annotated pictures", "Outputs"),
+    Route("get", "/api/v1/jobs/{id}/outputs/{path}", "One file of the results, or a range of it",
+          "application/octet-stream", query=("download",)),
     Route("post", "/api/v1/uploads", "Begin an upload", "Upload", status=201),
     Route(
-        "post", "/api/v1/uploads/{id}/files", "Add one picture, the raw body", "Picture", "image/*", 201, ("name",)
+        "post", "/api/v1/uploads/{id}/files", "Add one picture or video, the raw body", "Received",
+        "application/octet-stream", 201, ("name",),
     ),
     Route("delete", "/api/v1/uploads/{id}", "Give up an upload", "", status=204),
     Route("post", "/api/v1/browser-cameras", "Make a browser a camera", "BrowserCamera", status=201),
@@ -93,7 +112,7 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters = [_parameter(name, "path") for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_parameter(name, "query") for name in route.query]
     parameters += [{**_parameter("X-CSRFToken", "header"), "required": True}] if route.changes else []
-    failed = {"description": "What was wrong, in one line", "content": {JSON: {"schema": _reference("Error")}}}
+    failed = {"description": "What was wrong, in one line", "content": {PROBLEM: {"schema": _reference("Error")}}}
     good: dict[str, Any] = {"description": route.summary}
     if route.gives:
         good["content"] = _content(route.gives)
@@ -108,7 +127,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _parameter(name: str, place: str) -> dict[str, Any]:
-    kind = _COUNT if name == "limit" else _TEXT
+    kind = _COUNT if name in ("limit", "offset", "after") else _TEXT
     return {"name": name, "in": place, "required": place == "path", "schema": kind}
 
 
@@ -126,12 +145,17 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
+def _words(*words: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(words)}
+
+
 def _list(item: Any) -> dict[str, Any]:
     return {"type": "array", "items": item}
 
 
 def _schemas() -> dict[str, Any]:
-    label = {"type": "string", "enum": [*EMOTIONS, UNCERTAIN]}
+    label = _words(*EMOTIONS, UNCERTAIN)
+    problem = {"status": _COUNT, "title": _TEXT, "detail": _TEXT, "code": _TEXT}
     drops = _object(**{reason.value: _COUNT for reason in DropReason})
     counts = _object(
         captured=_COUNT, analysed=_COUNT, on_time=_COUNT, late=_COUNT, dropped=_COUNT, in_flight=_COUNT, drops=drops,
@@ -157,10 +181,25 @@ def _schemas() -> dict[str, Any]:
     )  # fmt: skip
     failure = _object(path=_TEXT, reason=_TEXT)
     job = _object(
-        id=_TEXT, kind=_TEXT, state={"type": "string", "enum": ["queued", "running", "done", "failed", "cancelled"]},
-        reason=_TEXT, name=_TEXT, created=_NUMBER, finished={"type": ["number", "null"]}, inputs=_COUNT, done=_COUNT,
-        failed=_COUNT, faces=_COUNT, failures=_list(failure), out=_TEXT,
+        id=_TEXT, kind=_words(*KINDS), state=_words(*get_args(JobState)), reason=_TEXT, name=_TEXT,
+        priority=_words("high", "normal", "low"), created=_NUMBER, started=_MAYBE, finished=_MAYBE, inputs=_COUNT,
+        done=_COUNT, failed=_COUNT, faces=_COUNT, progress=_SHARE, eta_s=_MAYBE, unit=_words("pictures", "frames"),
+        units_done=_COUNT, units=_COUNT, out=_TEXT,
+        failures={**_list(failure), "description": "the first ones; /failures has all"},
     )  # fmt: skip
+    new_job = _object(
+        upload=_TEXT, kind=_words("photos", "video"), paths=_list(_TEXT), name=_TEXT,
+        priority=_words("high", "normal", "low"), options={"type": "object"},
+    )  # fmt: skip
+    picture = _object(
+        index=_COUNT, path=_TEXT, width=_COUNT, height=_COUNT, annotated=_TEXT, faces=_list(_reference("Face"))
+    )
+    output = _object(path=_TEXT, bytes=_COUNT, type=_TEXT)
+    video = _object(
+        index=_COUNT, path=_TEXT, state=_words("queued", "analysing", "drawing", "joining", "done", "failed"),
+        progress=_SHARE, reason=_TEXT, folder=_TEXT, files=_list(output),
+    )  # fmt: skip
+    following = {"type": ["integer", "null"], "description": "where the next page begins; null at the end"}
     return {
         "Overview": _object(cameras=_list(_reference("Camera")), workers=_COUNT, error=_TEXT),
         "Camera": camera,
@@ -170,13 +209,17 @@ def _schemas() -> dict[str, Any]:
         "Face": face,
         "Jobs": _object(jobs=_list(_reference("Job"))),
         "Job": job,
-        "NewJob": {**_object(upload=_TEXT, name=_TEXT), "required": ["upload"]},
-        "Pictures": _object(pictures=_list(_TEXT)),
+        "NewJob": {**new_job, "oneOf": [{"required": ["upload"]}, {"required": ["kind", "paths"]}]},
+        "Failures": _object(failures=_list(failure), total=_COUNT, next=following),
+        "Pictures": _object(pictures=_list(picture), next=following),
+        "Names": _object(pictures=_list(_TEXT), next=following),
+        "Videos": _object(videos=_list(video), next=following),
+        "Outputs": _object(outputs=_list(output)),
         "Upload": _object(id=_TEXT, max_bytes=_COUNT, max_files=_COUNT),
-        "Picture": _object(name=_TEXT, bytes=_COUNT, width=_COUNT, height=_COUNT),
+        "Received": _object(name=_TEXT, kind=_TEXT, bytes=_COUNT, width=_COUNT, height=_COUNT),
         "BrowserCamera": _object(name=_TEXT, token=_TEXT, max_width=_COUNT),
         "Published": _object(published={"type": "boolean"}),
         "Token": _object(token=_TEXT),
         "Health": _object(status=_TEXT, bus=_TEXT, jobs=_TEXT),
-        "Error": _object(error=_object(status=_COUNT, title=_TEXT, detail=_TEXT, code=_TEXT)),
+        "Error": _object(type=_TEXT, **problem, error=_object(**problem)),
     }

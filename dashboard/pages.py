@@ -56,7 +56,7 @@ def job(job_id: str) -> str:
     """One job."""
     with suppress(BrokerUnavailable):  # the page says so by itself
         services().jobs.get(job_id)
-    return render_template("job.html", job_id=job_id)
+    return render_template("job.html", job_id=job_id, emotions=EMOTIONS)
 
 
 @pages.get("/about")

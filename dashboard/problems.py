@@ -41,13 +41,14 @@ class NotFound(Refused):
 
 
 def problem(status: int, message: str, code: str = "") -> Response:
-    """Return an error as JSON, or as a page when a person's browser navigates."""
+    """Return an error as JSON (RFC 9457, and once more under `error`), or as a page when a person navigates."""
     title = HTTPStatus(status).phrase
     if _wants_page():
         page = render_template("problem.html", status=status, title=title, message=message)
         return make_response(page, status)
     body = {"status": status, "title": title, "detail": message, "code": code or title.lower().replace(" ", "_")}
-    answer = make_response(jsonify(error=body), status)
+    answer = make_response(jsonify(type="about:blank", **body, error=body), status)
+    answer.mimetype = "application/problem+json"
     if (request.content_length or 0) > DRAINED_BYTES:  # gunicorn would read on to the end of the refused body
         answer.headers["Connection"] = "close"
     return answer

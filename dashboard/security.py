@@ -16,8 +16,8 @@ REQUEST_BYTES = 1 << 20
 
 _CONTENT_SECURITY_POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "connect-src 'self'",
-    "media-src 'self' blob:", "worker-src 'self'", "manifest-src 'self'", "form-action 'self'", "base-uri 'none'",
-    "frame-ancestors 'none'",
+    "media-src 'self' blob:", "frame-src 'self'", "worker-src 'self'", "manifest-src 'self'",
+    "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 ))  # fmt: skip
 _HEADERS = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,

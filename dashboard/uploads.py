@@ -1,4 +1,4 @@
-"""Uploads: pictures that come as raw bodies, checked by their headers and streamed to disk, for one photo job.
+"""Uploads: pictures or videos that come as raw bodies, checked by their headers and streamed to disk, for one job.
 
 Nothing is decoded here, names of files are labels and never paths, and every write runs in gevent's thread pool, so
 that the streams go on while a large upload comes in.
@@ -10,23 +10,25 @@ import io
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import gevent
-from gevent import monkey
-
-from dashboard.pictures import KINDS, HeaderTruncated, PictureHeader, picture_kind, read_header
+from dashboard import videos
+from dashboard.pool import in_pool
 from dashboard.problems import NotFound, Refused
+from dashboard.videos import VideoHeader
+from mien import picture_header
 from mien.errors import InputError, PictureError
+from mien.jobfiles import Input
 from mien.logs import get_logger
+from mien.picture_header import NAMES, PictureHeader
 from mien.settings import Settings
 
 if TYPE_CHECKING:
-    from mien.jobs import Jobs, JobView
+    from mien.jobs import Jobs
 
 PIECE_BYTES = 64 * 1024
 # The pictures of cameras come first: an upload that takes all it can get from the event loop makes them late.
@@ -35,18 +37,29 @@ PIECE_BYTES = 64 * 1024
 BYTES_PER_S = 32 << 20
 MOST_OPEN = 16
 FORGET_AFTER_S = 3600.0
+VIDEO_PIXELS = 8192 * 4320
+"""The largest pictures of a video: what 8K cameras record, the most that H.264 level 6 allows (ITU-T H.264, A.3)."""
+
 _NAME_LENGTH = 200
 
+_READERS: Mapping[str, Callable[[BinaryIO], PictureHeader | VideoHeader]] = {
+    "photos": picture_header.read_header,
+    "video": videos.read_video_header,
+}
+
 log = get_logger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Upload:
-    """Pictures that were sent and wait to become a job; `labels` are the names people gave them."""
+    """Files that were sent and wait to become a job of a `kind`; `labels` are the names people gave them.
+
+    The first file decides whether it is an upload of pictures (`photos`) or of videos (`video`).
+    """
 
     id: str
     folder: Path
+    kind: str = ""
     labels: dict[Path, str] = field(default_factory=dict)
     started: int = 0
     size_bytes: int = 0
@@ -86,44 +99,48 @@ class Uploads:
         return upload
 
     def add(self, upload: Upload, name: str, body: Any, length: int | None) -> dict[str, Any]:
-        """Store one picture that is read from `body`; returns its label, size and declared pixels.
+        """Store one picture or video that is read from `body`; returns its label, size and declared pixels.
 
-        Raises PictureError (not a picture, too many pixels, cut off) and Refused (too large, too many files).
+        Raises PictureError (neither of both, cut off) and Refused (too many pixels, too large, too many files, or a
+        video among pictures).
         """
         if length is not None and upload.size_bytes + length > self.limit_bytes:
             raise Refused(413, f"{label_of(name)}: an upload may have {self._settings.upload_max_mb} MiB in all")
         if upload.started >= self._settings.upload_max_files:
-            raise Refused(413, f"an upload may have {self._settings.upload_max_files} pictures")
+            raise Refused(413, f"an upload may have {self._settings.upload_max_files} files")
         upload.started += 1
         first = body.read(PIECE_BYTES)
-        path = upload.folder / f"{upload.started:06d}{KINDS[picture_kind(first)]}"
-        self._check_early(first)
+        kind, suffix = _kind_of(first)
+        if upload.kind not in ("", kind):
+            raise Refused(415, f"{label_of(name)}: pictures and videos need an upload each")
+        path = upload.folder / f"{upload.started:06d}{suffix}"
+        self._check_early(kind, first)
         unfinished = path.with_suffix(".part")
         try:
             with in_pool(lambda: unfinished.open("w+b")) as file:
                 received = self._receive(upload, first, body, file)
                 if length is not None and received < length:
                     raise PictureError(f"{label_of(name)}: the upload was cut off after {received} of {length} bytes")
-                header = in_pool(lambda: read_header(file))
-                self._check_pixels(header)
+                header = in_pool(_READERS[kind], file)
+                self._check_pixels(kind, header)
             in_pool(lambda: unfinished.rename(path))
         except BaseException:
             in_pool(lambda: unfinished.unlink(missing_ok=True))
             raise
+        upload.kind = kind
         upload.labels[path] = label_of(name)
-        return {"name": label_of(name), "bytes": received, "width": header.width, "height": header.height}
+        size = {"width": header.width, "height": header.height}
+        return {"name": label_of(name), "kind": kind, "bytes": received, **size}
 
-    def finish(self, upload: Upload, name: str) -> JobView:
-        """Queue an upload as a photo job; raises InputError without pictures, BrokerUnavailable."""
+    def items(self, upload: Upload) -> list[Input]:
+        """Return what a job of an upload reads; raises InputError without files."""
         if not upload.labels:
-            raise InputError("the upload has no pictures")
-        paths = sorted(upload.labels)
-        labels = [upload.labels[path] for path in paths]
-        job = self._jobs.enqueue_photos(
-            paths, name=label_of(name) or f"{len(paths)} pictures", job_id=upload.id, labels=labels
-        )
+            raise InputError("the upload has no files")
+        return [Input(str(path.absolute()), upload.labels[path]) for path in sorted(upload.labels)]
+
+    def finish(self, upload: Upload) -> None:
+        """Forget an upload that is a job now."""
         self._open.pop(upload.id, None)
-        return job
 
     def cancel(self, upload: Upload) -> None:
         """Remove an upload and its files."""
@@ -144,14 +161,14 @@ class Uploads:
             piece = body.read(PIECE_BYTES)
         return received
 
-    def _check_early(self, first: bytes) -> None:
-        with suppress(HeaderTruncated):  # the size stands further back; it is read when all is there
-            self._check_pixels(read_header(io.BytesIO(first)))
+    def _check_early(self, kind: str, first: bytes) -> None:
+        with suppress(PictureError):  # the size stands further back; it is read when all is there
+            self._check_pixels(kind, _READERS[kind](io.BytesIO(first)))
 
-    def _check_pixels(self, header: PictureHeader) -> None:
-        most = self._settings.photo_max_pixels
+    def _check_pixels(self, kind: str, header: PictureHeader | VideoHeader) -> None:
+        most = self._settings.photo_max_pixels if kind == "photos" else VIDEO_PIXELS
         if header.width * header.height > most:
-            raise Refused(413, f"the picture says it has {header.width}×{header.height} pixels; {most:,} are allowed")
+            raise Refused(413, f"the file says it has {header.width}×{header.height} pixels; {most:,} are allowed")
 
     def _sweep(self) -> None:
         now_s = time.monotonic()
@@ -161,15 +178,18 @@ class Uploads:
                 self.cancel(upload)
 
 
+def _kind_of(head: bytes) -> tuple[str, str]:
+    """Return the kind of job that a file is for, and how its name should end; raises PictureError."""
+    with suppress(PictureError):
+        return "photos", picture_header.KINDS[picture_header.picture_kind(head)]
+    with suppress(PictureError):
+        return "video", videos.KINDS[videos.video_kind(head)]
+    raise PictureError(
+        f"this is neither a picture ({', '.join(NAMES.values())}) nor a video (MP4, MOV, WebM, MKV, AVI)"
+    )
+
+
 def label_of(name: str) -> str:
     """Return the last part of a file name for people to read: no folders, no control characters, 200 letters."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")[:_NAME_LENGTH].strip()
-
-
-def in_pool(work: Callable[..., T], *args: Any) -> T:
-    """Return `work(*args)`, run in gevent's thread pool while other greenlets go on."""
-    if not monkey.is_module_patched("socket"):
-        return work(*args)
-    result: T = gevent.get_hub().threadpool.apply(work, args)
-    return result

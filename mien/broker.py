@@ -14,6 +14,9 @@ from mien.errors import BrokerUnavailable, SettingsError
 from mien.logs import without_password
 from mien.settings import check_address
 
+# How answers begin that a broker gives while its disk is full, its memory is full, or it is no leader any more.
+_REFUSALS = ("MISCONF ", "OOM ", "READONLY ", "MASTERDOWN ")
+
 
 def connect(url: str, role: Literal["bus", "jobs"]) -> redis.Redis:
     """Return a client for `url`; it connects with the first command.
@@ -38,8 +41,15 @@ def broker_errors(url: str) -> Iterator[None]:
     """Turn every way in which a broker can be away into BrokerUnavailable."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError, OSError) as error:
+    except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError) as error:
+        if isinstance(error, redis.ResponseError) and not refuses_writes(error):
+            raise
         detail = " ".join(str(error).split()) or type(error).__name__
         raise BrokerUnavailable(
             f"the broker at {without_password(url)} does not answer: {without_password(detail)}"
         ) from error
+
+
+def refuses_writes(error: redis.ResponseError) -> bool:
+    """Say whether a broker takes nothing at the moment: its disk or its memory is full, or it is a replica."""
+    return isinstance(error, redis.exceptions.OutOfMemoryError) or any(word in str(error) for word in _REFUSALS)

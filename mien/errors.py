@@ -8,6 +8,7 @@ MienError
 │   ├── UnknownSource    no such scheme, file or device: trying again will not help
 │   └── SourceLost       it was there and is gone, or does not answer yet: try again
 ├── PictureError         bytes that are not a usable picture
+├── VideoError           a video that cannot be read, or not to its end
 ├── InputError           a path given by a person: missing, empty, not readable
 ├── WeightsError         a file of weights that is missing, damaged or of another kind
 ├── RuntimeMissing       an inference runtime that is not installed
@@ -55,6 +56,10 @@ class SourceLost(SourceError):
 
 class PictureError(MienError):
     """Bytes that are not a picture, are truncated, or are larger than the limits."""
+
+
+class VideoError(MienError):
+    """A video that is none, is damaged, breaks off, or changes its size."""
 
 
 class InputError(MienError):

@@ -1,9 +1,11 @@
 """The folder of a job: its inputs, what its chunks have finished, and where its results go.
 
-    <data_dir>/jobs/<id>/inputs.json           what to read, written once when the job is queued
-    <data_dir>/jobs/<id>/uploads/              pictures that came through the dashboard
+    <data_dir>/jobs/<id>/inputs.json           what to do, written once when the job is queued (and items.*: its inputs)
+    <data_dir>/jobs/<id>/uploads/              files that came through the dashboard
     <data_dir>/jobs/<id>/parts/<k>.json        everything of chunk k, there only when the chunk is finished
-    <data_dir>/jobs/<id>/parts/<k>.partial     what chunk k had when it was stopped
+    <data_dir>/jobs/<id>/parts/<k>.partial     what chunk k has so far, for whoever goes on with it
+    <data_dir>/jobs/<id>/parts/<k>.reading     which picture of chunk k is being read, after workers died over it
+    <data_dir>/jobs/<id>/videos/<i>/           what is finished of input i of a video job (see `mien.jobplan`)
     <data_dir>/jobs/<id>/out/                  results, unless the job names another folder
 
 Each file appears whole or not at all.
@@ -14,49 +16,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mien.errors import JobError
+from mien.jobinputs import Input, Inputs, inputs_from, lines_of
+
+__all__ = ["Entry", "Input", "Inputs", "JobFolder", "atomic_file", "numbered", "sweep", "unfinished", "write_json"]
 
 Entry = dict[str, Any]
 """What became of one input: `path` and its results, or `path` and the `reason` why there are none."""
 
+_UNFINISHED = re.compile(r"\..+\.\d+\.new")
 _JOB_ID = re.compile(r"[0-9a-f]{8,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A picture to read: where it lies, and how people call it."""
-
-    path: Path
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """All that a job was asked to do; chunk k holds the inputs from k × `chunk_size` on."""
-
-    kind: str
-    out: Path
-    annotate: bool
-    chunk_size: int
-    items: tuple[Input, ...]
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks there are."""
-        return -(-len(self.items) // self.chunk_size)
-
-    def chunk(self, number: int) -> dict[int, Input]:
-        """Return the inputs of a chunk by their index; raises JobError when there is no such chunk."""
-        if not 0 <= number < self.chunks:
-            raise JobError(f"there is no chunk {number} in a job of {self.chunks}")
-        start = number * self.chunk_size
-        return dict(enumerate(self.items[start : start + self.chunk_size], start))
 
 
 class JobFolder:
@@ -85,13 +60,17 @@ class JobFolder:
         """The file of a chunk that was stopped."""
         return self.path / "parts" / f"{chunk}.partial"
 
+    def video(self, index: int) -> Path:
+        """The folder of what is finished of one input of a video job."""
+        return self.path / "videos" / str(index)
+
+    def reading(self, chunk: int) -> Path:
+        """The file that says which picture is being read, after workers have died over a chunk."""
+        return self.path / "parts" / f"{chunk}.reading"
+
     def finished_chunks(self) -> set[int]:
         """Return the numbers of the chunks that are finished."""
-        folder = self.path / "parts"
-        if not folder.is_dir():
-            return set()
-        names = (entry.name for entry in os.scandir(folder))
-        return {int(name[: -len(".json")]) for name in names if name.endswith(".json") and name[:-5].isdigit()}
+        return numbered(self.path / "parts", (".json",))
 
     def read_part(self, path: Path) -> dict[int, Entry]:
         """Return what a chunk has finished, by index of the input; nothing when the file is not there."""
@@ -102,45 +81,107 @@ class JobFolder:
         except (ValueError, KeyError, AttributeError):  # not ours, or from a disk that lost it: do it again
             return {}
 
-    def write_part(self, path: Path, entries: Mapping[int, Entry]) -> None:
-        """Store what a chunk has finished."""
-        write_json(path, {"entries": {str(index): entries[index] for index in sorted(entries)}})
+    def write_part(self, path: Path, entries: Mapping[int, Entry], *, synced: bool = True) -> None:
+        """Store what a chunk has finished; `synced` as in `atomic_file`."""
+        write_json(path, {"entries": {str(index): entries[index] for index in sorted(entries)}}, synced=synced)
 
     def forget_failures(self) -> None:
-        """Make every chunk with failures unfinished, so that these inputs are read again and no others."""
+        """Make every chunk and every video with failures unfinished, so that these are read again and no others."""
         for chunk in self.finished_chunks():
             entries = self.read_part(self.part(chunk))
             kept = {index: entry for index, entry in entries.items() if "reason" not in entry}
             if len(kept) < len(entries):
                 self.write_part(self.partial(chunk), kept)
                 self.part(chunk).unlink()
+        for video in (self.path / "videos").glob("[0-9]*"):
+            if "reason" in self.read_done(video):
+                # The file may be another one by now: what was found in it before says nothing.
+                (video / "done.json").unlink(missing_ok=True)
+                shutil.rmtree(video, ignore_errors=True)
+
+    def read_done(self, video: Path) -> Entry:
+        """Return the entry of a video that has ended; an empty one when it has not."""
+        try:
+            entry = json.loads((video / "done.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return entry if isinstance(entry, dict) else {}
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what became of each input so far, in the order of the inputs, a chunk at a time."""
+        for chunk in sorted(self.finished_chunks()):
+            yield from self.read_part(self.part(chunk)).values()
+        for video in sorted((self.path / "videos").glob("[0-9]*"), key=lambda video: int(video.name)):
+            entry = self.read_done(video)
+            if entry:
+                yield entry
 
     def write_inputs(self, inputs: Inputs) -> None:
         """Store what the job is to do."""
+        lines, offsets = lines_of(inputs.items)
         document = {
             "kind": inputs.kind,
             "out": str(inputs.out),
-            "annotate": inputs.annotate,
+            "options": dict(inputs.options),
             "chunk_size": inputs.chunk_size,
-            "inputs": [[str(item.path), item.label] for item in inputs.items],
+            "count": len(lines),
+            "webhook": inputs.webhook,
         }
+        with atomic_file(self.path / "items.jsonl") as file:
+            file.writelines(lines)
+        with atomic_file(self.path / "items.idx") as file:
+            file.write(offsets)
         write_json(self.path / "inputs.json", document)
+
+    def set_webhook(self, webhook: str) -> None:
+        """Change the address that is called when the job has ended."""
+        path = self.path / "inputs.json"
+        write_json(path, {**json.loads(path.read_text()), "webhook": webhook})
 
     def read_inputs(self) -> Inputs:
         """Return what the job is to do; raises JobError when the file is gone or is not ours."""
         try:
-            document = json.loads((self.path / "inputs.json").read_text())
-            return Inputs(
-                kind=str(document["kind"]),
-                out=Path(document["out"]),
-                annotate=bool(document["annotate"]),
-                chunk_size=int(document["chunk_size"]),
-                items=tuple(Input(Path(path), str(label)) for path, label in document["inputs"]),
-            )
+            return inputs_from(json.loads((self.path / "inputs.json").read_text()), self.path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JobError(
                 f"the list of inputs in {self.path} cannot be read ({error}): queue the job again"
             ) from error
+
+
+def numbered(folder: Path, suffixes: tuple[str, ...]) -> set[int]:
+    """Return the numbers of the files `<number><suffix>` in a folder; none when there is no folder."""
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name.rpartition(".") for entry in found]
+    except FileNotFoundError:
+        return set()
+    return {int(stem) for stem, dot, suffix in names if dot + suffix in suffixes and stem.isdecimal()}
+
+
+def unfinished(path: Path) -> Path:
+    """Return the name under which a file is written until it is whole; `sweep` knows it."""
+    # The process id keeps two workers that redo the same thing out of each other's way.
+    return path.with_name(f".{path.name}.{os.getpid()}.new")
+
+
+def sweep(*folders: Path) -> int:
+    """Remove what killed workers left unfinished in folders and the folders in them; returns how many files."""
+    swept = 0
+    for folder in folders:
+        for place in (folder, *(Path(entry) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False))):
+            for entry in _entries(place):
+                if _UNFINISHED.fullmatch(entry.name):
+                    Path(entry).unlink(missing_ok=True)
+                    swept += 1
+    return swept
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextmanager
@@ -150,8 +191,7 @@ def atomic_file(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
     `synced`: and on the disk, for files that say that something need not be done again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two workers that redo the same thing out of each other's way.
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = unfinished(path)
     try:
         with fresh.open("wb") as file:
             yield file
@@ -163,7 +203,7 @@ def atomic_file(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
         fresh.unlink(missing_ok=True)
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file that is there whole or not at all."""
-    with atomic_file(path) as file:
+def write_json(path: Path, document: Mapping[str, Any], *, synced: bool = True) -> None:
+    """Write a JSON file that is there whole or not at all; `synced` as in `atomic_file`."""
+    with atomic_file(path, synced=synced) as file:
         file.write(json.dumps(document, separators=(",", ":")).encode())

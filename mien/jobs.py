@@ -1,87 +1,96 @@
 """Jobs: queued by the command line and the dashboard, worked on by `mien jobs work`, seen by all three.
 
-A job is a record in the jobs broker and a folder (see `mien.jobfiles`). Its inputs are split into chunks, one RQ job
-each. RQ decides who works on what and brings back what a dead worker held; a chunk counts as finished when its
-file is in the folder, so doing one twice changes nothing. Only this module and `mien.jobview` know what the broker
-stores.
+A job is a record in the jobs broker and a folder (see `mien.jobfiles`). It is made of steps (see `mien.jobplan`), one
+RQ job each. RQ decides who works on what and brings back what a dead worker held; a step counts as finished when its
+file is in the folder, so doing one twice changes nothing. What the broker stores is in `mien.jobstore`.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import time
-from collections.abc import Iterable, Sequence
-from importlib import resources
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import redis
-from rq import Queue, Retry
-from rq.exceptions import DuplicateJobError
-from rq.serializers import JSONSerializer
+from typing import TYPE_CHECKING, cast
 
 from mien.broker import broker_errors, connect
 from mien.errors import InputError, JobError
+from mien.jobdeaths import Deaths
 from mien.jobfiles import Input, Inputs, JobFolder
-from mien.jobview import Failure, JobState, JobView, Tally, view_of
+from mien.jobinputs import Option, check_kind, check_options, check_webhook
+from mien.jobplan import (
+    EVALUATION_CHUNK,
+    EVALUATION_REPORT,
+    JOB_FUNCTIONS,
+    PHOTO_CHUNK,
+    PHOTO_REPORT,
+    VIDEO_ANALYSE,
+    VIDEO_FOLLOW,
+    VIDEO_JOIN,
+    VIDEO_PLAN,
+    VIDEO_RENDER,
+    VIDEO_REPORT,
+    WEBHOOK,
+    Call,
+    next_calls,
+)
+from mien.jobqueue import QUEUE, QUEUES, check_priority
+from mien.jobstore import JobStore, Views, record_key
+from mien.jobview import Failure, JobState, JobView, Tally
 from mien.settings import Settings
 
 if TYPE_CHECKING:
-    from rq.queue import EnqueueData
+    from rq import Queue
 
-__all__ = ["JOB_FUNCTIONS", "PHOTO_CHUNK", "PHOTO_REPORT", "QUEUE", "Failure", "JobView", "Jobs", "Tally"]
+__all__ = [
+    "EVALUATION_CHUNK",
+    "EVALUATION_REPORT",
+    "JOB_FUNCTIONS",
+    "PHOTO_CHUNK",
+    "PHOTO_REPORT",
+    "QUEUE",
+    "QUEUES",
+    "VIDEO_ANALYSE",
+    "VIDEO_FOLLOW",
+    "VIDEO_JOIN",
+    "VIDEO_PLAN",
+    "VIDEO_RENDER",
+    "VIDEO_REPORT",
+    "WEBHOOK",
+    "Failure",
+    "JobView",
+    "Jobs",
+    "Tally",
+]
 
-QUEUE = "mien"
-PHOTO_CHUNK = "worker.photos.run_chunk"
-PHOTO_REPORT = "worker.photos.write_report"
-JOB_FUNCTIONS = frozenset({PHOTO_CHUNK, PHOTO_REPORT})
-"""The only names that a worker runs; it looks them up in a table and imports nothing by name."""
-
-_INDEX = "mien:jobs"
-Views = list[JobView]
-Calls = list["EnqueueData"]
-
-# A worker that dies costs one try. Five deaths over the same 32 pictures are no accident any more.
-_RETRIES = 5
-# What RQ remembers of a finished chunk serves nobody: the chunk's file is the truth.
-_CHUNK_RESULT_TTL_S = 600
+_SPEED = "mien:photos_per_s"
+# A chunk is about this much work: short enough to lose and to share, long enough that queueing it costs nothing.
+_CHUNK_S = 10.0
+_CHUNK_FIRST = 32
+_CHUNK_LEAST, _CHUNK_MOST = 8, 512
 
 
-def record_key(job_id: str) -> str:
-    """Return the key of a job's record."""
-    return f"mien:job:{job_id}"
-
-
-def chunks_key(job_id: str) -> str:
-    """Return the key of the tallies of a job's chunks."""
-    return f"mien:job:{job_id}:chunks"
-
-
-class Jobs:
+class Jobs(JobStore):
     """The jobs of one broker. Every method raises BrokerUnavailable when the broker does not answer."""
 
     def __init__(self, url: str, settings: Settings) -> None:
-        self.url = url
-        self.settings = settings
-        self.redis = connect(url, "jobs")
-        self.queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
-        script = resources.files("mien") / "lua" / "advance.lua"
-        self._advance = self.redis.register_script(script.read_text())
+        super().__init__(url, connect(url, "jobs"), settings)
+        self.deaths = Deaths(url, self.redis, settings.job_ttl_s)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Jobs:
         """Return the jobs at `settings.jobs_url`; raises SettingsError when there is none."""
         return cls(settings.jobs_url, settings)
 
+    @property
+    def queue(self) -> Queue:
+        """The queue of jobs of normal priority."""
+        return self._queues.by_priority["normal"]
+
     def close(self) -> None:
         """Close the connections."""
         self.redis.close()
-
-    def ping(self) -> None:
-        """Raise BrokerUnavailable when the broker does not answer."""
-        with broker_errors(self.url):
-            self.redis.ping()
 
     def new_id(self) -> str:
         """Return an id for a job that nobody can guess: 20 hexadecimal digits, 80 random bits."""
@@ -99,6 +108,64 @@ class Jobs:
 
     # Asking for work
 
+    def enqueue(
+        self,
+        kind: str,
+        items: Sequence[Input],
+        *,
+        name: str,
+        out: Path | None = None,
+        options: Mapping[str, Option] | None = None,
+        priority: str = "normal",
+        webhook: str = "",
+        job_id: str | None = None,
+    ) -> JobView:
+        """Queue a job over `items` and return it; `out` is made, without it results go to the job's folder.
+
+        While a job over the same inputs with the same options and the same `out` has not ended, that one is returned
+        (`view.existed`) and nothing is queued. Raises InputError when there are no inputs or `out` cannot be written,
+        JobError for a kind, an option, a priority or an address to call that cannot be used, and for an id that is
+        taken.
+        """
+        if not items:
+            raise InputError(f"no {'videos' if kind == 'video' else 'pictures'} were given: name files or folders")
+        fresh = job_id is None
+        job_id = job_id or self.new_id()
+        folder = self.folder(job_id)
+        urgency = check_priority(priority)
+        place = out.absolute() if out is not None else None
+        inputs = Inputs(
+            kind=check_kind(kind),
+            out=place or folder.default_out,
+            chunk_size=1 if kind == "video" else self._chunk_size(),
+            items=items,
+            options=check_options(options or {}),
+            webhook=check_webhook(webhook),
+        )
+        digest = inputs.digest(place) if fresh else ""
+        existing = self._same(digest)
+        if existing is not None:
+            self._call_too(existing.id, inputs.webhook)
+            return existing
+        _make_writable(inputs.out)
+        with broker_errors(self.url):
+            if self.redis.exists(record_key(job_id)):
+                raise JobError(f"job {job_id} is queued already")
+        try:
+            folder.write_inputs(inputs)
+        except OSError as error:
+            raise JobError(f"the job cannot be stored in {folder.path}: {error.strerror or error}") from error
+        if not self._add(
+            job_id, name, inputs, urgency, digest, next_calls(folder, inputs)
+        ):  # somebody asked for the same just now
+            if not fresh:
+                raise JobError(f"job {job_id} is queued already")
+            shutil.rmtree(folder.path, ignore_errors=True)
+            return self._same(digest) or self.enqueue(
+                kind, items, name=name, out=out, options=options, priority=priority, webhook=webhook
+            )
+        return self.get(job_id)
+
     def enqueue_photos(
         self,
         paths: Sequence[Path],
@@ -109,35 +176,18 @@ class Jobs:
         job_id: str | None = None,
         labels: Sequence[str] | None = None,
     ) -> JobView:
-        """Queue a job over picture files and return it.
+        """Queue a job over picture files, as `enqueue` does.
 
-        `labels` are the names of uploads in results and failures; without them the paths are. `out` is made.
-        Raises InputError when there are no paths or `out` cannot be written, JobError when the id is taken.
+        `labels` are the names of uploads in results and failures; without them the paths are.
         """
-        if not paths:
-            raise InputError("no pictures were given: name files or folders")
-        job_id = job_id or self.new_id()
-        folder = self.folder(job_id)
         names = labels if labels is not None else [str(path) for path in paths]
-        inputs = Inputs(
-            kind="photos",
-            out=_writable(out.absolute() if out is not None else folder.default_out),
-            annotate=annotate,
-            chunk_size=self.settings.chunk_size,
-            items=tuple(Input(path.absolute(), label) for path, label in zip(paths, names, strict=True)),
-        )
-        with broker_errors(self.url):
-            if self.redis.exists(record_key(job_id)):
-                raise JobError(f"job {job_id} is queued already")
-            folder.write_inputs(inputs)
-            self._store(job_id, name, inputs)
-        return self.get(job_id)
+        items = [Input(str(path.absolute()), label) for path, label in zip(paths, names, strict=True)]
+        return self.enqueue("photos", items, name=name, out=out, options={"annotate": annotate}, job_id=job_id)
 
     def cancel(self, job_id: str) -> JobView:
         """Stop a job; workers leave it after the picture in hand. What is finished is kept for a retry."""
         self.get(job_id)
-        if self.advance(job_id, ("queued", "running"), state="cancelled", finished=repr(time.time())):
-            self._remember_for_a_while(job_id)
+        self._end(job_id, None, "cancelled", "", self._has_webhook(job_id))
         return self.get(job_id)
 
     def retry(self, job_id: str) -> JobView:
@@ -150,28 +200,15 @@ class Jobs:
             raise JobError(f"job {job_id} is done and none of its inputs failed: there is nothing to retry")
         folder = self.folder(job_id)
         inputs = folder.read_inputs()
-        try:
-            with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
-                pipe.watch(record_key(job_id))  # type: ignore[no-untyped-call]
-                attempt = int(cast(bytes, pipe.hget(record_key(job_id), "attempt"))) + 1
-                if view.state == "done":
-                    folder.forget_failures()
-                missing = sorted(set(range(inputs.chunks)) - folder.finished_chunks())
-                pipe.multi()
-                pipe.hset(
-                    record_key(job_id),
-                    mapping={"state": "queued", "attempt": attempt, "finished": "", "reason": ""},
-                )
-                pipe.persist(record_key(job_id))
-                pipe.persist(chunks_key(job_id))
-                if missing:
-                    pipe.hdel(chunks_key(job_id), *map(str, missing))
-                self.queue.enqueue_many(self._calls(job_id, attempt, missing), pipeline=pipe)
-                pipe.execute()
-            if not missing:
-                self.enqueue_report(job_id, attempt)
-        except redis.WatchError:  # somebody else moved the job in this moment
-            pass
+        if view.state == "done":
+            try:
+                folder.forget_failures()
+            except OSError as error:
+                raise JobError(f"{folder.path} cannot be changed: {error.strerror or error}") from error
+        calls = next_calls(folder, inputs)
+        # Tallies of what is done again are forgotten, so that nothing counts twice meanwhile.
+        self.report(job_id, {str(each.args[0]): None for each in calls if each.args})
+        self._begin_again(job_id, calls)
         return self.get(job_id)
 
     # Looking
@@ -186,126 +223,75 @@ class Jobs:
 
     def list(self, limit: int = 50) -> Views:
         """Return the newest jobs, the newest first."""
-        with broker_errors(self.url):
-            ids = [key.decode() for key in cast(Iterable[bytes], self.redis.zrevrange(_INDEX, 0, max(0, limit - 1)))]
-        views = self._read(ids)
-        expired = set(ids) - {view.id for view in views}
-        if expired:
-            with broker_errors(self.url):
-                self.redis.zrem(_INDEX, *expired)
-        return views
+        return self._newest(limit)
+
+    def failures(self, view: JobView) -> Sequence[Failure]:
+        """Return every failure of a job, in the order of its inputs."""
+        if len(view.failures) >= view.failed:
+            return view.failures
+        folder = self.folder(view.id)
+        return [Failure(str(entry["path"]), str(entry["reason"])) for entry in folder.entries() if "reason" in entry]
 
     # What a worker says
 
-    def advance(self, job_id: str, states: Iterable[JobState], attempt: int | None = None, **fields: str) -> bool:
-        """Set fields of a job's record if it is in one of `states` (and at this attempt); say whether it was."""
-        allowed = "".join(f"{state}," for state in states)
-        pairs = [part for pair in fields.items() for part in pair]
+    def measured(self, photos_per_s: float) -> None:
+        """Say how fast a chunk was read, for the size of the next job's chunks."""
+        if photos_per_s <= 0:
+            return
         with broker_errors(self.url):
-            moved = self._advance(
-                keys=[record_key(job_id)], args=[allowed, "" if attempt is None else str(attempt), *pairs]
-            )
-        return bool(moved)
+            known = cast("bytes | None", self.redis.get(_SPEED))
+            mean = photos_per_s if known is None else 0.8 * float(known) + 0.2 * photos_per_s
+            self.redis.set(_SPEED, f"{mean:.4g}")
 
-    def is_wanted(self, job_id: str, attempt: int) -> bool:
-        """Say whether an attempt is still to be worked on: not cancelled, not replaced by a retry."""
-        with broker_errors(self.url):
-            state, current = self.redis.hmget(record_key(job_id), "state", "attempt")
-        return state in (b"queued", b"running") and current == str(attempt).encode()
+    def enqueue_next(self, job_id: str, attempt: int, finished: Call | None = None) -> tuple[Call, ...]:
+        """Queue what comes after a finished step, if nothing that must come before is still open; return it.
 
-    def report(self, job_id: str, tallies: dict[int, Tally]) -> None:
-        """Say how far chunks are."""
-        with broker_errors(self.url):
-            self.redis.hset(
-                chunks_key(job_id), mapping={str(chunk): tally.to_json() for chunk, tally in tallies.items()}
-            )
+        All of it happens at once or not at all: a worker that dies in the middle does the step again, finds it
+        finished, and asks again. Without `finished`, everything that comes next is queued. Raises JobError when the
+        job's folder is gone.
+        """
+        group = finished.group if finished else ""
+        calls = self._close(job_id, attempt, group, finished.step if finished else "", self._after)
+        if group and calls is not None and not calls:  # this input has ended, perhaps as the last one
+            calls = self._close(job_id, attempt, "", f"input-{group}", self._after)
+        return calls or ()
 
-    def enqueue_report(self, job_id: str, attempt: int) -> None:
-        """Queue the last step of a job, once, whoever asks for it how often."""
-        settings = self._call_settings(job_id, attempt, "report")
-        with broker_errors(self.url):
-            try:
-                call = self.queue.create_job(PHOTO_REPORT, args=[job_id, attempt], **settings)
-                self.queue.enqueue_job(call, unique=True)
-            except DuplicateJobError:
-                return
+    def _after(self, job_id: str, group: str) -> tuple[Call, ...]:
+        folder = self.folder(job_id)
+        return next_calls(folder, folder.read_inputs(), int(group) if group else None)
 
     def end(self, job_id: str, attempt: int, state: JobState, reason: str = "") -> bool:
         """End an attempt that is queued or running as done or failed; False when it was ended otherwise."""
-        ended = self.advance(
-            job_id, ("queued", "running"), attempt, state=state, finished=repr(time.time()), reason=reason
-        )
-        if ended:
-            self._remember_for_a_while(job_id)
-        return ended
+        return self._end(job_id, attempt, state, reason, self._has_webhook(job_id))
 
-    def _store(self, job_id: str, name: str, inputs: Inputs) -> None:
-        created = time.time()
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(
-                record_key(job_id),
-                mapping={
-                    "kind": inputs.kind,
-                    "name": name.encode("utf-8", "replace").decode(),
-                    "state": "queued",
-                    "attempt": 1,
-                    "created": repr(created),
-                    "finished": "",
-                    "inputs": len(inputs.items),
-                    "out": os.fsencode(inputs.out),
-                    "reason": "",
-                },
-            )
-            pipe.zadd(_INDEX, {job_id: created})
-            self.queue.enqueue_many(self._calls(job_id, 1, range(inputs.chunks)), pipeline=pipe)
-            pipe.execute()
+    def _chunk_size(self) -> int:
+        if self.settings.chunk_size:
+            return self.settings.chunk_size
+        with broker_errors(self.url):
+            known = cast("bytes | None", self.redis.get(_SPEED))
+        wanted = round(float(known) * _CHUNK_S) if known else _CHUNK_FIRST
+        return max(_CHUNK_LEAST, min(_CHUNK_MOST, wanted))
 
-    def _calls(self, job_id: str, attempt: int, chunks: Iterable[int]) -> Calls:
-        """Return the RQ jobs for chunks."""
-        return [
-            Queue.prepare_data(
-                PHOTO_CHUNK, args=[job_id, attempt, chunk], **self._call_settings(job_id, attempt, str(chunk))
-            )
-            for chunk in chunks
-        ]
+    def _call_too(self, job_id: str, webhook: str) -> None:
+        """Have a job that is there already call a webhook, if it calls none yet."""
+        folder = self.folder(job_id)
+        known = folder.read_inputs().webhook if webhook else ""
+        if known not in ("", webhook):
+            raise JobError(f"job {job_id} does the same already and calls another webhook: cancel it, or wait for it")
+        if webhook and not known:
+            folder.set_webhook(webhook)
 
-    def _call_settings(self, job_id: str, attempt: int, what: str) -> dict[str, Any]:
-        # RQ allows letters, digits, underscores and dashes in an id. A retry gets ids of its own, so that nothing
-        # that RQ still holds of an earlier attempt can get in its way.
-        return {
-            "job_id": f"{job_id}-{attempt}-{what}",
-            "timeout": self.settings.job_timeout_s,
-            "result_ttl": _CHUNK_RESULT_TTL_S,
-            "failure_ttl": self.settings.job_ttl_s,
-            "description": f"job {job_id}, attempt {attempt}, {what}",
-            "retry": Retry(max=_RETRIES),
-        }
-
-    def _read(self, ids: Sequence[str]) -> Views:
-        with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
-            for job_id in ids:
-                pipe.hgetall(record_key(job_id))
-                pipe.hgetall(chunks_key(job_id))
-            answers = pipe.execute()
-        pairs = zip(ids, answers[::2], answers[1::2], strict=True)
-        return [
-            view_of(job_id, record, [(int(chunk), tally) for chunk, tally in chunks.items()])
-            for job_id, record, chunks in pairs
-            if record
-        ]
-
-    def _remember_for_a_while(self, job_id: str) -> None:
-        with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
-            pipe.expire(record_key(job_id), self.settings.job_ttl_s)
-            pipe.expire(chunks_key(job_id), self.settings.job_ttl_s)
-            pipe.execute()
+    def _has_webhook(self, job_id: str) -> bool:
+        try:
+            return bool(self.folder(job_id).read_inputs().webhook)
+        except JobError:  # a job whose folder is gone can be ended too
+            return False
 
 
-def _writable(out: Path) -> Path:
+def _make_writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"results cannot be written to {out}: {error.strerror}") from error
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"results cannot be written to {out}: no permission")
-    return out

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+FAILURES_KEPT = 1000
+"""Failures that the broker keeps of a job; the job's folder and its results have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +30,43 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How far one chunk of a job is, in absolute numbers, so that saying it twice changes nothing."""
+    """How far one part of a job is, in absolute numbers, so that saying it twice changes nothing.
+
+    `units`: work done and work known, where that is finer than inputs: frames of a video.
+    """
 
     done: int = 0
     failed: int = 0
     faces: int = 0
     failures: tuple[Failure, ...] = ()
+    units: tuple[int, int] = (0, 0)
 
-    def to_json(self) -> str:
-        """Return the tally as the broker keeps it."""
-        failures = [[failure.path, failure.reason] for failure in self.failures]
-        return json.dumps([self.done, self.failed, self.faces, failures], separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Tally:
-        """Read what `to_json` wrote; raises ValueError on anything else."""
-        done, failed, faces, failures = json.loads(text)
-        return cls(int(done), int(failed), int(faces), tuple(Failure(str(path), str(why)) for path, why in failures))
+    @property
+    def numbers(self) -> tuple[int, int, int, int, int]:
+        """What sums up: done, failed, faces, units done, units known."""
+        return (self.done, self.failed, self.faces, *self.units)
 
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:
-        """Return the sum of tallies; failures keep the order of the chunks."""
-        done = failed = faces = 0
+        """Return the sum of tallies; failures keep the order of the parts."""
+        numbers = (0, 0, 0, 0, 0)
         failures: list[Failure] = []
         for tally in tallies:
-            done, failed, faces = done + tally.done, failed + tally.failed, faces + tally.faces
+            numbers = tuple(a + b for a, b in zip(numbers, tally.numbers, strict=True))  # type: ignore[assignment]
             failures.extend(tally.failures)
-        return cls(done, failed, faces, tuple(failures))
+        done, failed, faces, known, units = numbers
+        return cls(done, failed, faces, tuple(failures), (known, units))
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
     """A job at one moment.
 
-    `created` and `finished` are seconds since 1970. A job is `done` when its results are written, even if some
-    inputs `failed`; then `inputs = done + failed`. It is `failed` when the job itself could not go on, which
-    `reason` explains. `out` is the folder of its results.
+    `created`, `started` and `finished` are seconds since 1970. A job is `done` when its results are written, even if
+    some inputs `failed`; then `inputs = done + failed`. It is `failed` when the job itself could not go on, which
+    `reason` explains. `failures` are the first ones, at most `FAILURES_KEPT` or so; `Jobs.failures` has all of them.
+    `out` is the folder of its results. `earlier`: work that was done before `started`. `existed`: the job was there
+    already when somebody asked for the same again.
     """
 
     id: str
@@ -77,6 +82,11 @@ class JobView:
     failures: tuple[Failure, ...]
     out: Path
     reason: str = ""
+    units: tuple[int, int] = (0, 0)
+    priority: str = "normal"
+    started: float | None = None
+    earlier: int = 0
+    existed: bool = False
 
     @property
     def ended(self) -> bool:
@@ -88,53 +98,114 @@ class JobView:
         """What a command that waited for the job ends with: 0 when all inputs were read, else 1."""
         return 0 if self.state == "done" and not self.failed else 1
 
+    @property
+    def unit(self) -> str:
+        """What `work` counts."""
+        return "frames" if self.kind == "video" else "pictures"
+
+    @property
+    def noun(self) -> str:
+        """What the inputs are."""
+        return "videos" if self.kind == "video" else "pictures"
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Work done and work known, in `unit`s: frames of videos, pictures of all others."""
+        return self.units if self.kind == "video" else (self.done + self.failed, self.inputs)
+
+    @property
+    def progress(self) -> float:
+        """How much is done, from 0 to 1; 1 only when the job is done."""
+        if self.state == "done":
+            return 1.0
+        done, known = self.work
+        return min(0.999, done / known) if known else 0.0
+
+    def eta_s(self, now: float) -> float | None:
+        """How long the job will take from `now` on (seconds since 1970) at its speed so far; None when nobody knows."""
+        done, known = self.work
+        if self.state != "running" or self.started is None or done <= self.earlier or now <= self.started:
+            return None
+        return (known - done) * (now - self.started) / (done - self.earlier)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON types."""
+        done, known = self.work
+        eta_s = self.eta_s(time.time())
         return {
             "id": self.id,
             "kind": self.kind,
             "state": self.state,
             "reason": self.reason,
             "name": self.name,
+            "priority": self.priority,
             "created": self.created,
+            "started": self.started,
             "finished": self.finished,
             "inputs": self.inputs,
             "done": self.done,
             "failed": self.failed,
             "faces": self.faces,
+            "progress": round(self.progress, 4),
+            "unit": self.unit,
+            "units_done": done,
+            "units": known,
+            "eta_s": None if eta_s is None else round(eta_s, 1),
             "failures": [failure.to_dict() for failure in self.failures],
             "out": str(self.out),
         }
 
-    def to_report(self) -> dict[str, Any]:
-        """Return what `enqueue --wait --json` prints."""
+    def to_report(self, failures: Sequence[Failure] | None = None) -> dict[str, Any]:
+        """Return what `enqueue --wait --json` prints; `failures` are all of them, where the view has only some."""
         return {
             "job": self.id,
             "inputs": self.inputs,
             "done": self.done,
             "failed": self.failed,
-            "failures": [failure.to_dict() for failure in self.failures],
+            "failures": [failure.to_dict() for failure in (self.failures if failures is None else failures)],
             "out": str(self.out),
         }
 
 
-def view_of(job_id: str, record: Mapping[bytes, bytes], chunks: Sequence[tuple[int, bytes]]) -> JobView:
-    """Return the job that the broker stores as `record` and (number of chunk, tally) pairs."""
+def view_of(
+    job_id: str, record: Mapping[bytes, bytes], failures: Mapping[bytes, bytes], *, existed: bool = False
+) -> JobView:
+    """Return the job that the broker stores as `record` and the failures of its parts."""
     fields = {key.decode(): os.fsdecode(value) for key, value in record.items()}
-    total = Tally.total(Tally.from_json(text) for _, text in sorted(chunks))
-    finished = fields.get("finished", "")
+    numbers = {name: int(fields.get(name, 0)) for name in ("inputs", "done", "failed", "faces")}
     return JobView(
         id=job_id,
         kind=fields["kind"],
         state=cast(JobState, fields["state"]),
         name=fields["name"],
         created=float(fields["created"]),
-        finished=float(finished) if finished else None,
-        inputs=int(fields["inputs"]),
-        done=total.done,
-        failed=total.failed,
-        faces=total.faces,
-        failures=total.failures,
+        finished=_time(fields.get("finished")),
+        failures=tuple(_failures(failures)),
         out=Path(fields["out"]),
         reason=fields.get("reason", ""),
+        units=(int(fields.get("units_done", 0)), int(fields.get("units", 0))),
+        priority=fields.get("priority", "normal"),
+        started=_time(fields.get("started")),
+        earlier=int(fields.get("earlier", 0)),
+        existed=existed,
+        **numbers,
     )
+
+
+def failures_to_json(failures: Sequence[Failure]) -> str:
+    """Return failures as the broker keeps them."""
+    return json.dumps([[failure.path, failure.reason] for failure in failures], separators=(",", ":"))
+
+
+def _failures(parts: Mapping[bytes, bytes]) -> Iterator[Failure]:
+    for _, text in sorted((_order(part), text) for part, text in parts.items()):
+        yield from (Failure(str(path), str(reason)) for path, reason in json.loads(text))
+
+
+def _order(part: bytes) -> tuple[int, str]:
+    number, _, rest = part.decode().partition("-")
+    return (int(number) if number.isdecimal() else -1, rest)
+
+
+def _time(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -65,9 +65,24 @@ class Settings(BaseSettings):
     smoothing_ms: float = Field(400.0, ge=0, description="Time over which the label of a face is smoothed.")
 
     photo_max_pixels: int = Field(100_000_000, ge=1, description="Photos that declare more pixels are refused.")
+    video_max_pixels: int = Field(36_000_000, ge=1, description="Videos with more pixels in a frame are refused.")
+    video_max_mb: int = Field(
+        20_480, ge=1, description="Largest video in MiB that is fetched from another machine or out of an archive."
+    )
+    video_encoder: Literal["auto", "libx264", "libopenh264", "mpeg4"] = Field(
+        "auto", description="What encodes annotated videos; auto: the first of the others that is installed."
+    )
+    job_roots: tuple[Path, ...] = Field(
+        (), description="Folders on this machine whose files the dashboard's API may make jobs of; empty: none."
+    )
+    fetch_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Time that another machine may take to answer while an input is read from it."
+    )
     upload_max_mb: int = Field(1024, ge=1, description="Largest upload in MiB.")
     upload_max_files: int = Field(2000, ge=1, description="Most pictures in one upload.")
-    chunk_size: int = Field(32, ge=1, le=10_000, description="Photos in one chunk of a job.")
+    chunk_size: int = Field(
+        0, ge=0, le=10_000, description="Photos in one chunk of a job; 0: about 10 s of work, as measured."
+    )
     job_timeout_s: int = Field(3600, ge=1, description="Time that one chunk of a job may take.")
     job_ttl_s: int = Field(7 * 24 * 3600, ge=60, description="Time that finished jobs are remembered.")
 

@@ -22,8 +22,10 @@ from models.runtime import open_runtime
 _WARM_SHAPE = (720, 1280, 3)
 
 
-class FaceAnalyzer:
-    """Reads every face of pictures; one thread at a time may use it.
+class PixelAnalyzer:
+    """Reads every face of decoded pictures; one thread at a time may use it.
+
+    Live workers, jobs, `mien photo` and `models.notebook.FaceAnalyzer` (which takes files too) all read with it.
 
     >>> analyzer = open_analyzer(load_settings())
     >>> faces = analyzer.analyze(decode(Path("picture.jpg").read_bytes()))
@@ -76,7 +78,7 @@ class FaceAnalyzer:
         return [tuple(self._classifier.face(each, next(rows)) for each in faces) for faces in found]
 
 
-def open_analyzer(settings: Settings) -> FaceAnalyzer:
+def open_analyzer(settings: Settings) -> PixelAnalyzer:
     """Return an analyzer as the settings say, its models loaded and warm (about a second).
 
     Also limits OpenCV to `threads`, for the whole process. Raises SettingsError, WeightsError or RuntimeMissing.
@@ -92,7 +94,7 @@ def open_analyzer(settings: Settings) -> FaceAnalyzer:
     detector = opened[0] if opened else SettingsError(f"detector {settings.detector!r} did not open")
     if isinstance(detector, Exception):
         raise detector
-    return FaceAnalyzer(detector, Classifier(weights, runtime))
+    return PixelAnalyzer(detector, Classifier(weights, runtime))
 
 
 def _open_detector(settings: Settings, opened: list[Detector | Exception]) -> None:

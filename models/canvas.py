@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ STRIDE_PX = 32
 
 MAX_ASPECT = 2.5
 """Frames longer than this are scaled to fit, their faces smaller than the setting says."""
+
+_LINEAR_UP_TO = 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,19 @@ class Canvas:
     def shrink(self, rgb: Picture) -> Picture:
         """Return the frame, or a larger version of it, in the size that it has on the canvas."""
         size = (self.content_width, self.content_height)
+        # Linear sampling looks at 2×2 pixels: well beyond half size it would skip some, so then the frame is halved
+        # first. Averaging areas of any size would cost ten times as much: 8 ms for a frame of 1920×1080.
+        while rgb.shape[1] > _LINEAR_UP_TO * self.content_width:
+            half = ((rgb.shape[1] + 1) // 2, (rgb.shape[0] + 1) // 2)
+            rgb = np.asarray(cv2.resize(rgb, half, interpolation=cv2.INTER_LINEAR), np.uint8)
         if rgb.shape[1::-1] == size:
             return rgb
-        # Linear sampling looks at 2×2 pixels: well beyond half size it would skip some, so then areas are averaged.
-        method = cv2.INTER_AREA if rgb.shape[1] > 2.2 * self.content_width else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def padded(self, width: int, height: int) -> Canvas:
+        """Return a larger canvas with the frame in the middle, in the same size."""
+        left, top = (width - self.content_width) // 2, (height - self.content_height) // 2
+        return replace(self, width=width, height=height, left=left, top=top)
 
     def paint(self, content: Picture) -> Picture:
         """Return the canvas, uint8 [1, height, width, 3], with what `shrink` gave on it and black around."""

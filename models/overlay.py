@@ -11,6 +11,8 @@ from mien.types import Box, Face
 from models.picture import Picture
 
 Colour = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels; the last two are the first that do not belong to it."""
 
 RED: Colour = (214, 40, 40)
 GREEN: Colour = (30, 160, 70)
@@ -67,16 +69,34 @@ def draw_faces(rgb: Picture, faces: Sequence[Face]) -> None:
     The label is the smoothed one when a face has it. Boxes are 2 px in a frame 720 pixels high, more in larger ones.
     """
     height, width = rgb.shape[:2]
-    thickness = max(_BASE_BOX_PX, round(_BASE_BOX_PX * min(height, width) / 720))
+    thickness = _thickness(width, height)
     for face in faces:
         _draw_box(rgb, face.box, COLOURS.get(face.label or face.emotion, GREY), thickness)
     # All bars come after all boxes, so that no neighbour's box crosses a text.
-    bars: list[Bar] = []
+    for face, bar in zip(faces, _bars(faces, width, height), strict=True):
+        _draw_bar(rgb, label_of(face), bar)
+
+
+def drawn_in(faces: Sequence[Face], width: int, height: int) -> list[Rectangle]:
+    """Return the parts of a picture that `draw_faces` changes, cut at its edges: four sides and a bar for each face."""
+    thickness = _thickness(width, height)
+    parts: list[Rectangle] = []
     for face in faces:
-        text = label_of(face)
-        bar = place_bar(text, face.box, width, height, thickness, bars)
-        _draw_bar(rgb, text, bar)
-        bars.append(bar)
+        x, y, box_width, box_height = face.box
+        left, top, right, bottom = round(x), round(y), round(x + box_width), round(y + box_height)
+        outer = (left - thickness + 1, top - thickness + 1, right + thickness, bottom + thickness)
+        parts += [
+            (outer[0], outer[1], outer[2], top + 1),
+            (outer[0], bottom, outer[2], outer[3]),
+            (outer[0], outer[1], left + 1, outer[3]),
+            (right, outer[1], outer[2], outer[3]),
+        ]
+    for bar in _bars(faces, width, height):  # a text may reach a little out of a bar that was cut to the picture
+        rim = bar.stroke + 1
+        right, bottom = bar.left + bar.width + rim, bar.top + bar.height + rim
+        parts.append((bar.left - rim, bar.top - rim, right, bottom))
+    cut = [(max(0, left), max(0, top), min(width, right), min(height, bottom)) for left, top, right, bottom in parts]
+    return [part for part in cut if part[0] < part[2] and part[1] < part[3]]
 
 
 def label_of(face: Face) -> str:
@@ -112,6 +132,17 @@ def place_bar(text: str, box: Box, width: int, height: int, thickness: int, take
     if free or places:
         return (free or places)[0]
     return replace(bar, left=left, top=min(inside, lowest))
+
+
+def _thickness(width: int, height: int) -> int:
+    return max(_BASE_BOX_PX, round(_BASE_BOX_PX * min(height, width) / 720))
+
+
+def _bars(faces: Sequence[Face], width: int, height: int) -> list[Bar]:
+    bars: list[Bar] = []
+    for face in faces:
+        bars.append(place_bar(label_of(face), face.box, width, height, _thickness(width, height), bars))
+    return bars
 
 
 def _sized(text: str, letter_px: float) -> Bar:

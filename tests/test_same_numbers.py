@@ -1,4 +1,4 @@
-"""Live, `mien photo` and a job give the same numbers for the same picture, whatever the runtime."""
+"""Live, `mien photo`, a job and a notebook give the same numbers for the same picture, whatever the runtime."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from bench.media import clip
+from mien import FaceAnalyzer
 from mien.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS
@@ -67,6 +71,19 @@ def shop(settings: Settings, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
+def hundred(pictures: Path) -> Path:
+    """A hundred faces and a few more: one, five, frames of a clip as they are, and walls of nine frames each."""
+    frames = list(islice(clip(demo_media("WolfgangLanger_Pexels.mp4")), 0, None, 4))
+    for number, frame in enumerate(frames[::30]):
+        (pictures / f"frame-{number}.jpg").write_bytes(encode_jpeg(frame, 92))
+    for number in range(11):
+        tiles = [cv2.resize(frame, (426, 240), interpolation=cv2.INTER_AREA) for frame in frames[9 * number :][:9]]
+        wall = np.vstack([np.hstack(tiles[row : row + 3]) for row in (0, 3, 6)])
+        (pictures / f"wall-{number}.jpg").write_bytes(encode_jpeg(wall, 92))
+    return pictures
+
+
+@pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """One face, and five."""
     folder = tmp_path / "pictures"
@@ -103,7 +120,8 @@ def faces_of_photo(shop: Shop, pictures: Path) -> list[list[Mapping[str, Any]]]:
 def faces_of_job(shop: Shop, pictures: Path) -> list[list[Mapping[str, Any]]]:
     with shop.running("jobs", "work"):
         report = json.loads(shop.run("photos", "enqueue", str(pictures), "--wait", "--json"))
-    assert (report["inputs"], report["done"], report["failed"]) == (2, 2, 0)
+    inputs = len(list(pictures.iterdir()))
+    assert (report["inputs"], report["done"], report["failed"]) == (inputs, inputs, 0)
     document = json.loads((Path(report["out"]) / "results.json").read_text())
     return [entry["faces"] for entry in sorted(document["pictures"], key=lambda entry: entry["path"])]
 
@@ -119,11 +137,19 @@ def assert_same(one: list[list[Mapping[str, Any]]], other: list[list[Mapping[str
         assert a["source"] == "full"
 
 
-def test_live_photo_and_job_agree(shop: Shop, bus: Bus, pictures: Path) -> None:
-    photo = faces_of_photo(shop, pictures)
-    assert [len(faces) for faces in photo] == [1, 5]
-    assert_same(faces_live(shop, bus, pictures), photo, 1e-4)
-    assert_same(faces_of_job(shop, pictures), photo, 1e-4)
+def faces_in_a_notebook(pictures: Path) -> list[list[Mapping[str, Any]]]:
+    results = FaceAnalyzer().analyze_many(sorted(pictures.iterdir()))
+    return [result.to_dict()["faces"] for result in results]
+
+
+def test_live_photo_job_and_notebook_agree_on_a_hundred_faces(shop: Shop, bus: Bus, hundred: Path) -> None:
+    photo = faces_of_photo(shop, hundred)
+    assert [len(faces) for faces in photo[:2]] == [1, 5]
+    assert sum(map(len, photo)) >= 100
+    assert len({face["emotion"] for face in chain(*photo)}) >= 3
+    assert_same(faces_live(shop, bus, hundred), photo, 1e-4)
+    assert_same(faces_of_job(shop, hundred), photo, 1e-4)
+    assert_same(faces_in_a_notebook(hundred), photo, 1e-4)
 
 
 def test_live_agrees_on_every_runtime(shop: Shop, bus: Bus, pictures: Path) -> None:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 
 class Analyzer(Protocol):
-    """What a worker needs of `models.FaceAnalyzer`."""
+    """What a worker needs of `models.analyzer.PixelAnalyzer`."""
 
     @property
     def threshold(self) -> float:

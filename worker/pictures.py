@@ -1,4 +1,4 @@
-"""From a picture's file to its entry in the results: open, analyse with a few others, draw, write."""
+"""What happens to one picture of a job: from its file to pixels, and from its faces to an entry of the results."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 
 import cv2
 
+from mien.addresses import stem_of
 from mien.errors import PictureError
+from mien.fetch import Fetcher
 from mien.jobfiles import Entry, Input, Inputs, atomic_file
 from mien.logs import get_logger
 from mien.types import Face
+from models.detector import SMALLEST_FACE_PX
 from models.overlay import draw_faces
-from models.picture import Picture, decode, encode_jpeg
+from models.photo import Photo, pixels_in_memory, read_photo
+from models.picture import Picture, encode_jpeg, read_header
+from models.picture import decode as decode_picture
 from worker.analyse import Analyzer
 
-# Faces of a few pictures are classified together. More gains little on a CPU and makes a stop take longer.
-GROUP_PICTURES = 8
-GROUP_PIXELS = 16_000_000
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
 _BYTES_A_PIXEL = 4
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
@@ -28,76 +30,133 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A decoded picture of a job, with its index among the inputs."""
+class Limits:
+    """What a photo may be, and how small its faces are."""
+
+    max_pixels: int
+    smallest_face_px: int = SMALLEST_FACE_PX
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The file of a picture, read and not decoded yet; `pixels` is how many decoding it takes."""
 
     index: int
     item: Input
-    pixels: Picture = field(repr=False)
+    data: bytes = field(repr=False)
+    pixels: int
 
 
-def is_full(group: Sequence[Opened]) -> bool:
-    """Say whether a group of pictures should be analysed before another one is opened."""
-    return len(group) >= GROUP_PICTURES or sum(each.pixels.size // 3 for each in group) >= GROUP_PIXELS
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A decoded picture of a job, with its index among the inputs; `held` is how many pixels it holds of a budget."""
+
+    index: int
+    item: Input
+    photo: Photo
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A picture that cannot be read or analysed, and why."""
+
+    index: int
+    item: Input
+    reason: str
+    held: int = 0
+
+    def entry(self) -> Entry:
+        """Return its entry in the results."""
+        return {"path": self.item.label, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A picture and the faces in it, in pixels of what was decoded."""
+
+    opened: Opened
+    faces: tuple[Face, ...]
+
+
+def open_photo(path: Path, limits: Limits) -> Photo:
+    """Return the photo in a file; raises PictureError, with the reason, whatever is wrong with it."""
+    return _read(_file(path, limits.max_pixels), limits)
 
 
 def open_picture(path: Path, max_pixels: int) -> Picture:
-    """Return the pixels of a file; raises PictureError, with the reason, whatever is wrong with it."""
+    """Return all pixels of a file, however huge; raises PictureError as `open_photo` does."""
+    return decode_picture(_file(path, max_pixels), max_pixels)
+
+
+def fetch(index: int, item: Input, fetcher: Fetcher, limits: Limits) -> Fetched | Unusable:
+    """Return the file of an input."""
     try:
-        if not path.is_file():
-            raise PictureError("is not a file" if path.exists() else "the file does not exist (any more)")
-        size = path.stat().st_size
-        if size > max_pixels * _BYTES_A_PIXEL:
-            raise PictureError(f"the file has {size} bytes, too many for a photo of {max_pixels} pixels")
-        return decode(path.read_bytes(), max_pixels)
-    except OSError as error:
-        raise PictureError(f"the file cannot be read: {error.strerror or error}") from error
+        data = fetcher.read(item.address, limits.max_pixels * _BYTES_A_PIXEL)
+        header = read_header(data)
+        if header.width * header.height > limits.max_pixels:  # decoding will refuse it, and say why
+            return Fetched(index, item, data, 0)
+        return Fetched(index, item, data, pixels_in_memory(header, limits.smallest_face_px))
+    except PictureError as error:
+        return Unusable(index, item, str(error))
+
+
+def decode(fetched: Fetched, limits: Limits) -> Opened | Unusable:
+    """Return the picture of a file, upright."""
+    try:
+        return Opened(fetched.index, fetched.item, _read(fetched.data, limits), fetched.pixels)
+    except PictureError as error:
+        return Unusable(fetched.index, fetched.item, str(error), fetched.pixels)
+
+
+def analyse(analyzer: Analyzer, group: Sequence[Opened]) -> list[Analysed | Unusable]:
+    """Return the faces of pictures, classified as one batch; one that cannot be analysed takes no other with it."""
+    try:
+        faces, _ = analyzer.analyze_many([each.photo.pixels for each in group])
+    except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        if len(group) > 1:
+            return [result for each in group for result in analyse(analyzer, [each])]
+        log.warning("picture cannot be analysed", picture=group[0].item.label, exc_info=True)
+        return [Unusable(group[0].index, group[0].item, f"cannot be analysed: {_line(error)}", group[0].held)]
+    return [Analysed(each, found) for each, found in zip(group, faces, strict=True)]
+
+
+def write(analysed: Analysed, inputs: Inputs, jpeg_quality: int) -> Entry:
+    """Return the entry of a picture, and write it with its faces drawn in if the job wants that.
+
+    The annotated picture has the size that was analysed: a huge photo comes back smaller. Raises OSError when it cannot
+    be written.
+    """
+    opened, photo = analysed.opened, analysed.opened.photo
+    entry: Entry = {
+        "path": opened.item.label,
+        "width": photo.width,
+        "height": photo.height,
+        "faces": [face.to_dict() for face in photo.in_original(analysed.faces)],
+    }
+    if inputs.annotate:
+        entry["annotated"] = annotated_name(opened.index, opened.item.address)
+        draw_faces(photo.pixels, analysed.faces)
+        with atomic_file(inputs.out / entry["annotated"], synced=False) as file:
+            file.write(encode_jpeg(photo.pixels, jpeg_quality))
+    return entry
+
+
+def annotated_name(index: int, address: str) -> str:
+    """Return where the annotated picture goes, below the job's results: its number from 1, and a harmless stem."""
+    return f"annotated/{index + 1}-{_UNSAFE.sub('_', stem_of(address))[:80] or 'picture'}.jpg"
+
+
+def _file(path: Path, max_pixels: int) -> bytes:
+    with Fetcher() as fetcher:
+        return fetcher.read(str(path.absolute()), max_pixels * _BYTES_A_PIXEL)
+
+
+def _read(data: bytes, limits: Limits) -> Photo:
+    try:
+        return read_photo(data, limits.max_pixels, limits.smallest_face_px)
     except MemoryError as error:
         raise PictureError("the picture does not fit into memory: scale it down first") from error
-
-
-class PictureReader:
-    """Turns groups of opened pictures into entries of the results."""
-
-    def __init__(self, analyzer: Analyzer, jpeg_quality: int) -> None:
-        self._analyzer = analyzer
-        self._jpeg_quality = jpeg_quality
-
-    def read(self, group: Sequence[Opened], inputs: Inputs) -> dict[int, Entry]:
-        """Return entries by index, and write the annotated pictures if the job wants them.
-
-        A picture that cannot be analysed takes no other with it. Raises OSError when results cannot be written.
-        """
-        if not group:
-            return {}
-        try:
-            faces, _ = self._analyzer.analyze_many([each.pixels for each in group])
-        except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-            if len(group) == 1:
-                log.warning("picture cannot be analysed", path=str(group[0].item.path), exc_info=True)
-                return {group[0].index: {"path": group[0].item.label, "reason": f"cannot be analysed: {_line(error)}"}}
-            return {index: entry for each in group for index, entry in self.read([each], inputs).items()}
-        return {each.index: self._entry(each, found, inputs) for each, found in zip(group, faces, strict=True)}
-
-    def _entry(self, opened: Opened, faces: tuple[Face, ...], inputs: Inputs) -> Entry:
-        height, width = opened.pixels.shape[:2]
-        entry: Entry = {
-            "path": opened.item.label,
-            "width": width,
-            "height": height,
-            "faces": [face.to_dict() for face in faces],
-        }
-        if inputs.annotate:
-            entry["annotated"] = annotated_name(opened.index, opened.item.path)
-            draw_faces(opened.pixels, faces)
-            with atomic_file(inputs.out / entry["annotated"], synced=False) as file:
-                file.write(encode_jpeg(opened.pixels, self._jpeg_quality))
-        return entry
-
-
-def annotated_name(index: int, path: Path) -> str:
-    """Return where the annotated picture goes, below the job's results: its number from 1, and a harmless stem."""
-    return f"annotated/{index + 1}-{_UNSAFE.sub('_', path.stem)[:80] or 'picture'}.jpg"
 
 
 def _line(error: BaseException) -> str:

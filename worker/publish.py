@@ -8,10 +8,10 @@ from mien.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Face, FrameResult, View
+from models.follow import CameraFaces
 from models.overlay import draw_faces
 from models.picture import encode_jpeg
 from worker.analyse import Analysed, Stopwatch
-from worker.follow import CameraFaces
 
 
 class Publisher:

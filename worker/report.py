@@ -1,58 +1,94 @@
-"""The results of a photo job: one JSON with everything, one CSV with a row for each face."""
+"""The results of a photo job: one JSON with everything, and one table with a row for each face as CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
+from mien.errors import RuntimeMissing
+from mien.formats import DEFAULT_FORMATS
 from mien.jobfiles import Entry, atomic_file
 from mien.jobview import Tally
 from mien.types import EMOTIONS
 
-COLUMNS = (
-    "path",
-    "face",
-    "x",
-    "y",
-    "width",
-    "height",
-    "emotion",
-    "confidence",
-    *EMOTIONS,
-    "valence",
-    "arousal",
-    "reason",
-)
+Entries = Callable[[], Iterable[Entry]]
+"""Gives all entries in the order of the inputs, each time it is called: they need not be in memory at once."""
+
+_BOX = ("x", "y", "width", "height")
+COLUMNS = ("path", "face", *_BOX, "emotion", "confidence", *EMOTIONS, "valence", "arousal", "reason")
 """A row for each face, `face` counting from 1 in each picture, box in pixels of the picture.
 
 A picture without faces has one row with `face` 0 and nothing behind it; an input that failed has one row with
 `face` empty and its `reason`.
 """
 
+# So many rows are in memory at once: about 3 MB.
+_GROUP_ROWS = 10_000
 
-def write_results(job_id: str, out: Path, total: Tally, entries: Callable[[], Iterable[Entry]]) -> None:
-    """Write `results.csv` and `results.json` to `out`.
+Row = list[Any]
 
-    `entries` gives all entries in the order of the inputs, each time it is called, so that they need not be in memory
-    at once. Each file replaces an older one only when it is whole. Raises OSError when they cannot be written.
+
+def write_results(
+    job_id: str, out: Path, total: Tally, entries: Entries, formats: Sequence[str] = DEFAULT_FORMATS
+) -> None:
+    """Write `results.<format>` to `out` for each of the formats.
+
+    Each file replaces an older one only when it is whole. Raises OSError when one cannot be written, RuntimeMissing
+    for Parquet without pyarrow, once all other formats are written.
     """
-    with atomic_file(out / "results.csv") as file:
-        text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        for entry in entries():
-            rows.writerows(_rows(entry))
-        text.detach()  # flushes, and leaves the file open
-    with atomic_file(out / "results.json") as file:
-        for piece in _document(job_id, total, entries()):
+    for form in sorted(formats, key=lambda name: name == "parquet"):
+        with atomic_file(out / f"results.{form}") as file:
+            write_format(form, file, job_id, total, entries())
+
+
+def write_format(form: str, file: IO[bytes], job_id: str, total: Tally, entries: Iterable[Entry]) -> None:
+    """Write results in one format (see `mien.formats`) to an open file; raises as `write_results` does."""
+    if form == "json":
+        for piece in _document(job_id, total, entries):
             file.write(piece.encode())
+    elif form == "csv":
+        _write_csv(file, entries)
+    elif form == "parquet":
+        _write_parquet(file, entries)
+    else:
+        raise ValueError(f"{form!r} is no format of results")
 
 
-def _rows(entry: Entry) -> Iterator[list[object]]:
+def _write_csv(file: IO[bytes], entries: Iterable[Entry]) -> None:
+    text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for entry in entries:
+        rows.writerows(rows_of(entry))
+    text.detach()  # flushes, and leaves the file open
+
+
+def _write_parquet(file: IO[bytes], entries: Iterable[Entry]) -> None:
+    """Write group by group; what is empty in a CSV is null here."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
+    kinds = {"path": pa.string(), "face": pa.int32(), "emotion": pa.string(), "reason": pa.string()}
+    schema = pa.schema([pa.field(name, kinds.get(name, pa.float64()), nullable=name != "path") for name in COLUMNS])
+    rows = (row for entry in entries for row in rows_of(entry))
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(rows, _GROUP_ROWS)):
+            columns = [
+                pa.array([_cell(row[number]) for row in group], schema.field(number).type)
+                for number in range(len(COLUMNS))
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=_GROUP_ROWS)
+
+
+def rows_of(entry: Entry) -> Iterator[Row]:
+    """Yield the rows of one input, in the order of `COLUMNS`; what is not known is an empty text."""
     empty = [""] * (len(COLUMNS) - 3)
     if "reason" in entry:
         yield [entry["path"], "", *empty, entry["reason"]]
@@ -63,7 +99,13 @@ def _rows(entry: Entry) -> Iterator[list[object]]:
             yield [entry["path"], number, *_columns(face), ""]
 
 
-def _columns(face: dict[str, Any]) -> list[object]:
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode() if value else None
+    return value
+
+
+def _columns(face: dict[str, Any]) -> Row:
     probabilities = [face["probabilities"][name] for name in EMOTIONS]
     return [*face["box"], face["emotion"], face["confidence"], *probabilities, face["valence"], face["arousal"]]
 

@@ -1,74 +1,86 @@
-// One job: progress, failures, annotated pictures.
+// One job: how far it is, what it gave, what failed.
 
-import { banner, byId, count, el, get, percent, post, setText, sleep, toast, tone } from "./common.js";
-import { fillBar, isActive, numbers, tellState, when } from "./joblist.js";
+import { banner, byId, count, el, get, post, setText, sleep, toast } from "./common.js";
+import { Evaluation } from "./evaluation.js";
+import { Gallery } from "./gallery.js";
+import { Pace, canRetry, duration, fillBar, isActive, noun, tellState, when } from "./joblist.js";
+import { Videos } from "./videos.js";
 
 const id = byId("job").dataset.id;
-const PAGE = 48;
-const READ_UP_TO = 5000; // pictures whose results the page reads to write labels under them
-let names = [];
-let shown = PAGE;
-let labels = new Map();
+const FAILURES = 50;
+const QUEUED_S = 5;
+const KINDS = { photos: "photos", video: "video", evaluation: "evaluation" };
+const pace = new Pace();
+const parts = { photos: () => new Gallery(id), video: () => new Videos(id), evaluation: () => new Evaluation(id) };
+let part = null; // what the kind of this job shows, made when the kind is known
+let failuresShown = 0;
+let lastFailed = -1;
 let last = "";
 
 function showJob(job) {
-  setText(byId("name"), job.name || job.id);
-  document.title = `${job.name || job.id} · mien`;
+  const name = job.name || job.id;
+  const ended = !isActive(job);
+  const { rateText, leftText } = pace.add(job);
+  setText(byId("name"), name);
+  document.title = `${isActive(job) ? `${Math.floor(job.progress * 100)} % · ` : ""}${name} · mien`;
   tellState(byId("state"), job);
-  setText(byId("when"), `${when(job)} · ${numbers(job)}`);
+  const priority = job.priority === "normal" ? [] : [`${job.priority} priority`];
+  setText(byId("when"), [KINDS[job.kind] ?? job.kind, when(job), ...priority].join(" · "));
+  const [did, all] = job.kind === "video" && job.units ? [job.units_done, job.units] : [job.done + job.failed, job.inputs];
+  setText(byId("share"), `${Math.floor(job.progress * 100)} %`);
+  setText(byId("pace"), `${count(did)} of ${count(all)} ${job.kind === "video" && job.units ? "frames" : noun(job, all)}`);
+  setText(byId("inputs-word"), noun(job, 2)[0].toUpperCase() + noun(job, 2).slice(1));
   for (const key of ["inputs", "done", "failed", "faces"]) setText(byId(key), count(job[key]));
-  fillBar(byId("progress"), job.done, job.failed, job.inputs);
+  byId("failed").classList.toggle("is-bad", job.failed > 0);
+  setText(byId("rate"), rateText || "–");
+  setText(byId("left-word"), ended ? "Took" : "Time left");
+  setText(byId("left"), ended ? (job.finished ? duration(Math.max(0, job.finished - (job.started ?? job.created))) : "–") : leftText || "–");
+  fillBar(byId("progress"), job);
+  showHint(job);
   byId("reason").hidden = !job.reason;
   setText(byId("reason"), job.reason);
-  byId("cancel").hidden = !isActive(job);
-  byId("retry").hidden = isActive(job) || (job.state === "done" && !job.failed);
-  byId("json").hidden = byId("csv").hidden = job.state !== "done";
-  byId("failures-box").hidden = !job.failures.length;
-  if (byId("failures").childElementCount !== job.failures.length) {
-    byId("failures").replaceChildren(...job.failures.map((failure) => el("tr", {}, el("td", {}, failure.path), el("td", {}, failure.reason))));
-  }
+  byId("cancel").hidden = ended;
+  byId("retry").hidden = !canRetry(job);
 }
 
-async function readPictures(job) {
-  names = (await get(`/api/v1/jobs/${id}/annotated`)).pictures;
-  names.sort((a, b) => parseInt(a, 10) - parseInt(b, 10));
-  if (job.state === "done" && job.inputs <= READ_UP_TO) {
-    const { pictures } = await get(`/api/v1/jobs/${id}/results.json`);
-    labels = new Map(pictures.filter((picture) => picture.annotated).map((picture) => [picture.annotated.split("/").pop(), picture]));
-  }
-  showPictures();
+function showHint(job) {
+  const waits = job.state === "queued" && Date.now() / 1000 - job.created > QUEUED_S;
+  byId("hint").hidden = !waits;
+  if (waits) setText(byId("hint"), "Waiting for a worker that is free. `mien up` runs one; `mien jobs work` starts another.");
 }
 
-function showPictures() {
-  const place = byId("gallery");
-  byId("pictures-box").hidden = !names.length;
-  const wanted = names.slice(0, shown);
-  for (const [index, name] of wanted.entries()) {
-    if (place.children[index]?.dataset.name === name && place.children[index].dataset.read === String(labels.has(name))) continue;
-    const fresh = makePicture(name);
-    if (place.children[index]?.dataset.name === name) place.children[index].replaceWith(fresh);
-    else place.insertBefore(fresh, place.children[index] ?? null);
-  }
-  while (place.childElementCount > wanted.length) place.lastElementChild.remove();
-  byId("more").hidden = names.length <= shown;
+async function showDownloads(job) {
+  const there = new Set((await get(`/api/v1/jobs/${id}/outputs`)).outputs.map((output) => output.path));
+  for (const link of document.querySelectorAll("[data-output]")) link.parentElement.hidden = !there.has(link.dataset.output);
+  byId("downloads").hidden = isActive(job) || (!there.size && !job.done);
 }
 
-function makePicture(name) {
-  const picture = labels.get(name);
-  const address = `/api/v1/jobs/${id}/annotated/${encodeURIComponent(name)}`;
-  const title = picture ? picture.path.split("/").pop() : name;
-  const chips = (picture?.faces ?? []).slice(0, 6).map((face) => el("span", { class: `chip chip-${tone(face.emotion)}` }, `${face.emotion} `, el("b", {}, percent(face.confidence))));
-  return el("li", { class: "picture", "data-name": name, "data-read": String(Boolean(picture)) },
-    el("a", { href: address, target: "_blank", rel: "noopener" }, el("img", { src: address, alt: `${title}, with the faces marked`, loading: "lazy" })),
-    el("div", { class: "picture-body" }, el("strong", {}, title), el("div", { class: "chips" }, ...(chips.length || !picture ? chips : [el("span", { class: "chip chip-calm" }, "no face")]))));
+async function showFailures(job, more = false) {
+  byId("failures-box").hidden = !job.failed;
+  if (!more && job.failed === lastFailed) return;
+  const limit = more ? FAILURES : Math.max(FAILURES, failuresShown);
+  const offset = more ? failuresShown : 0;
+  const { failures, next } = await get(`/api/v1/jobs/${id}/failures?offset=${offset}&limit=${Math.min(1000, limit)}`);
+  const rows = failures.map((failure) => el("tr", {}, el("td", {}, failure.path), el("td", {}, failure.reason)));
+  if (!more) byId("failures").replaceChildren();
+  byId("failures").append(...rows);
+  failuresShown = offset + failures.length;
+  lastFailed = job.failed;
+  setText(byId("failures-title"), `Could not be read (${count(job.failed)})`);
+  byId("more-failures").hidden = next === null;
 }
 
 async function refresh() {
   try {
     const job = await get(`/api/v1/jobs/${id}`);
     showJob(job);
-    const now = `${job.state} ${job.done}`;
-    if (now !== last) await readPictures(job);
+    part ??= parts[job.kind]?.() ?? null;
+    const now = `${job.state} ${job.done} ${job.failed} ${job.units_done}`;
+    if (now !== last) {
+      await part?.show(job);
+      await showFailures(job);
+      await showDownloads(job);
+    }
     last = now;
     banner("");
     return isActive(job) ? 700 : 3000;
@@ -88,8 +100,13 @@ for (const what of ["cancel", "retry"]) {
     await refresh();
   });
 }
-byId("more").addEventListener("click", () => {
-  shown += PAGE;
-  showPictures();
+byId("more-failures").addEventListener("click", () => showFailures({ failed: lastFailed }, true).catch((error) => toast(error.message, "bad")));
+document.addEventListener("click", (event) => {
+  if (!byId("downloads").contains(event.target) || event.target.closest("a")) byId("downloads").open = false;
+});
+byId("downloads").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  byId("downloads").open = false;
+  byId("downloads").querySelector("summary").focus();
 });
 for (;;) await sleep(document.hidden ? 3000 : await refresh());

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
+from models.circumplex import POINTS
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -34,29 +35,36 @@ class FaceSet:
     """Faces with what people saw in them.
 
     `pictures` uint8 [N, H, W]; `targets` float32 [N, 8], rows sum to 1, in the order of EMOTIONS; `labels` int64 [N],
-    the index of the top emotion; `copies` bool [N], whether the picture repeats one of another split.
+    the index of the top emotion; `copies` bool [N], whether the picture repeats one of another split. `points` float32
+    [N, 2]: valence and arousal, NaN where unknown, None when nobody knows any. Pictures in colours are [N, H, W, 3].
     """
 
     pictures: NDArray[np.uint8]
     targets: NDArray[np.float32]
     labels: NDArray[np.int64]
     copies: NDArray[np.bool_]
+    points: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def where(self, keep: NDArray[np.bool_]) -> FaceSet:
         """Return the faces for which `keep` [N] is true."""
-        return FaceSet(self.pictures[keep], self.targets[keep], self.labels[keep], self.copies[keep])
+        points = None if self.points is None else self.points[keep]
+        return FaceSet(self.pictures[keep], self.targets[keep], self.labels[keep], self.copies[keep], points)
 
 
 @dataclass(frozen=True, slots=True)
 class FerPlus:
-    """The raw arrays: `pictures` uint8 [N, H, W], `votes` int64 [N, 10], `split` int64 [N] (0, 1, 2 as in SPLITS)."""
+    """The raw arrays: `pictures` uint8 [N, H, W], `votes` int64 [N, 10], `split` int64 [N] (0, 1, 2 as in SPLITS).
+
+    `names` are those of the pictures' files, where the npz has them.
+    """
 
     pictures: NDArray[np.uint8]
     votes: NDArray[np.int64]
     split: NDArray[np.int64]
+    names: tuple[str, ...] = ()
 
 
 def read_npz(path: Path | str) -> FerPlus:
@@ -70,7 +78,7 @@ def read_npz(path: Path | str) -> FerPlus:
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             pictures, votes, split = (np.asarray(arrays[key]) for key in ("images", "votes", "split"))
-            named = np.asarray(arrays["name"]) != "" if "name" in arrays else np.ones(len(pictures), bool)
+            names = np.asarray(arrays["name"]) if "name" in arrays else None
     except KeyError as error:
         raise InputError(f"{source} holds no array {error}: images, votes and split are needed") from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
@@ -82,7 +90,11 @@ def read_npz(path: Path | str) -> FerPlus:
         )
     if split.shape != (len(pictures),) or not np.isin(split, (0, 1, 2)).all():
         raise InputError(f"{source}: split must give 0, 1 or 2 for each of the {len(pictures)} images")
-    return FerPlus(pictures[named], votes[named].astype(np.int64), split[named].astype(np.int64))
+    votes, split = votes.astype(np.int64), split.astype(np.int64)
+    if names is None:
+        return FerPlus(pictures, votes, split)
+    named = names != ""
+    return FerPlus(pictures[named], votes[named], split[named], tuple(str(name) for name in names[named]))
 
 
 def without_single_votes(votes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -105,6 +117,12 @@ def emotion_votes(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(counted / np.maximum(counted.sum(axis=1, keepdims=True), 1), np.float32)
 
 
+def projected(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return valence and arousal [N, 2] that shares of emotions [N, 8] stand for; NaN where they are all zero."""
+    points = targets @ np.array([POINTS[name] for name in EMOTIONS], np.float32)
+    return np.where(targets.sum(axis=1, keepdims=True) > 0, points, np.nan).astype(np.float32)
+
+
 def face_set(data: FerPlus, split: Split) -> FaceSet:
     """Return the majority-rule set of a split.
 
@@ -119,7 +137,8 @@ def face_set(data: FerPlus, split: Split) -> FaceSet:
     others = ~training if split == "train" else training
     copies = copies_of(data.pictures[keep], data.pictures[others])
     targets = emotion_votes(data.votes[keep])
-    return FaceSet(data.pictures[keep], targets, targets.argmax(axis=1).astype(np.int64), copies)
+    labels = targets.argmax(axis=1).astype(np.int64)
+    return FaceSet(data.pictures[keep], targets, labels, copies, projected(targets))
 
 
 def training_set(data: FerPlus) -> FaceSet:
@@ -136,17 +155,24 @@ def training_set(data: FerPlus) -> FaceSet:
         raise InputError("the training split holds no usable picture: check `split` and `votes`")
     targets = emotion_votes(data.votes[keep])
     copies = copies_of(data.pictures[keep], data.pictures[~training])
-    faces = FaceSet(data.pictures[keep], targets, targets.argmax(axis=1).astype(np.int64), copies)
+    labels = targets.argmax(axis=1).astype(np.int64)
+    faces = FaceSet(data.pictures[keep], targets, labels, copies, projected(targets))
     return faces.where(~copies)
 
 
-def prepare(pictures: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Return unchanged pictures uint8 [N, H, W] in the net's form: float32 [N, size, size, 1], 0 to 255."""
-    if pictures.shape[1:] != (size, size):
+def prepare(pictures: NDArray[np.uint8], size: int, channels: int = 1) -> NDArray[np.float32]:
+    """Return unchanged pictures in the net's form: float32 [N, size, size, channels], 0 to 255.
+
+    Pictures are uint8 [N, H, W] grey or [N, H, W, 3] RGB; grey becomes three equal colours, colours become grey.
+    """
+    if pictures.ndim == 4 and channels == 1:
+        pictures = np.stack([np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8) for picture in pictures])
+    if pictures.shape[1:3] != (size, size):
         shrink = pictures.shape[1] > size
         method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
         pictures = np.stack([cv2.resize(picture, (size, size), interpolation=method) for picture in pictures])
-    return pictures.astype(np.float32)[..., np.newaxis]
+    prepared = pictures.astype(np.float32)
+    return prepared if prepared.ndim == 4 else np.repeat(prepared[..., np.newaxis], channels, axis=3)
 
 
 def copies_of(
@@ -156,7 +182,7 @@ def copies_of(
     copied = np.zeros(len(pictures), bool)
     if len(others) == 0:
         return copied
-    rows, columns = _standardised(pictures), _standardised(others)
+    rows, columns = standardised(pictures), standardised(others)
     for start in range(0, len(rows), chunk):
         for other in range(0, len(columns), chunk):
             best = (rows[start : start + chunk] @ columns[other : other + chunk].T).max(axis=1)
@@ -164,8 +190,8 @@ def copies_of(
     return copied
 
 
-def _standardised(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return pictures as rows of mean 0 and length 1; a flat picture is a row of zeros."""
+def standardised(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return pictures [N, H, W] as rows of mean 0 and length 1; a flat picture is a row of zeros."""
     rows = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
 from models.runtime import ClassifierRuntime, RuntimeName, open_runtime
 from models.training.calibrate import calibrate
 from models.training.data import FaceSet, prepare
@@ -20,10 +19,10 @@ BATCH = 64
 
 def logits_of(runtime: ClassifierRuntime, faces: FaceSet, weights: Weights) -> NDArray[np.float32]:
     """Return the logits [N, 8] of a set of faces as the weights' net takes them, unchanged but for their size."""
-    if weights.channels != 1:
-        raise InputError(f"{weights.name} takes {weights.channels} channels, the data is grey: evaluate grey weights")
-    pictures = prepare(faces.pictures, weights.input_size)
-    parts = [runtime.logits(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+    parts = [
+        runtime.logits(prepare(faces.pictures[start : start + BATCH], weights.input_size, weights.channels))
+        for start in range(0, len(faces), BATCH)
+    ]
     return np.concatenate(parts)
 
 

@@ -1,8 +1,8 @@
-"""Figures of a classifier from its logits: accuracy, macro-F1, calibration. Numpy only."""
+"""Figures of a classifier from its logits or probabilities: accuracy, macro-F1, calibration. Numpy only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,19 @@ from mien.types import EMOTIONS
 CALIBRATION_BINS = 15
 
 
+def _nobody() -> NDArray[np.int64]:
+    return np.zeros(len(EMOTIONS), np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What a set of faces says about a classifier.
 
-    `confusion` int64 [8, 8] counts truth by row and prediction by column. `ece` is the expected calibration error
-    over 15 equal bins of confidence; `nll` the mean negative log-likelihood of the true class in nats. `coverage` is
-    the part of faces at or above the reject threshold, `accuracy_at_coverage` the accuracy among them.
+    `confusion` int64 [8, 8] counts truth by row and prediction by column; `missed` int64 [8] the pictures of each truth
+    in which no face was found: they count as wrong. `ece` is the expected calibration error over 15 equal bins of
+    confidence; `nll` the mean negative log-likelihood of the true class in nats, both over the faces that were found.
+    `coverage` is the part of all pictures whose face is at or above the reject threshold, `accuracy_at_coverage` the
+    accuracy among them.
     """
 
     n: int
@@ -30,20 +36,27 @@ class Scores:
     coverage: float
     accuracy_at_coverage: float
     confusion: NDArray[np.int64]
+    missed: NDArray[np.int64] = field(default_factory=_nobody)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON types, with precision, recall and F1 of each class that has faces."""
         return {
             "n": self.n,
-            "accuracy": round(self.accuracy, 4),
-            "macro_f1": round(self.macro_f1, 4),
-            "ece": round(self.ece, 4),
-            "nll": round(self.nll, 4),
-            "coverage": round(self.coverage, 4),
-            "accuracy_at_coverage": round(self.accuracy_at_coverage, 4),
-            "per_class": per_class(self.confusion),
+            "accuracy": rounded(self.accuracy),
+            "macro_f1": rounded(self.macro_f1),
+            "ece": rounded(self.ece),
+            "nll": rounded(self.nll),
+            "coverage": rounded(self.coverage),
+            "accuracy_at_coverage": rounded(self.accuracy_at_coverage),
+            "per_class": per_class(self.confusion, self.missed),
             "confusion": self.confusion.tolist(),
+            "no_face": int(self.missed.sum()),
         }
+
+
+def rounded(value: float) -> float | None:
+    """Return a figure as JSON takes it: four digits, None for what cannot be computed."""
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -57,37 +70,51 @@ def score(
     logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float = 1.0, threshold: float = 0.0
 ) -> Scores:
     """Score logits [N, 8] against true classes [N]; raises ValueError when N is 0."""
+    return score_probabilities(softmax(logits, temperature), labels, threshold)
+
+
+def score_probabilities(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], threshold: float = 0.0
+) -> Scores:
+    """Score calibrated probabilities [N, 8] against true classes [N]; raises ValueError when N is 0.
+
+    A row of NaN is a picture in which no face was found: wrong, without a name, and in no figure of calibration.
+    """
     if len(labels) == 0:
         raise ValueError("no faces to score")
-    probabilities = softmax(logits, temperature)
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    correct = predicted == labels
+    found = ~np.isnan(probabilities[:, 0])
+    shares, truths = probabilities[found], labels[found]
+    predicted, confidence = shares.argmax(axis=1), shares.max(axis=1, initial=0.0)
+    correct, accepted = predicted == truths, confidence >= threshold
     confusion = np.zeros((len(EMOTIONS), len(EMOTIONS)), np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    accepted = confidence >= threshold
-    truth = probabilities[np.arange(len(labels)), labels]
+    np.add.at(confusion, (truths, predicted), 1)
+    missed = np.bincount(labels[~found], minlength=len(EMOTIONS))
+    truth = shares[np.arange(len(truths)), truths]
     return Scores(
         n=len(labels),
-        accuracy=float(correct.mean()),
-        macro_f1=macro_f1(confusion),
-        ece=calibration_error(confidence, correct),
-        nll=float(-np.log(np.maximum(truth, 1e-12)).mean()),
-        coverage=float(accepted.mean()),
+        accuracy=float(correct.sum() / len(labels)),
+        macro_f1=macro_f1(confusion, missed),
+        ece=calibration_error(confidence, correct) if found.any() else np.nan,
+        nll=float(-np.log(np.maximum(truth, 1e-12)).mean()) if found.any() else np.nan,
+        coverage=float(accepted.sum() / len(labels)),
         accuracy_at_coverage=float(correct[accepted].mean()) if accepted.any() else 0.0,
         confusion=confusion,
+        missed=missed,
     )
 
 
-def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Return the mean F1 over the classes that have faces."""
-    present = confusion.sum(axis=1) > 0
-    return float(_f1(confusion)[present].mean())
+def macro_f1(confusion: NDArray[np.int64], missed: NDArray[np.int64] | None = None) -> float:
+    """Return the mean F1 over the classes that have faces; `missed` [8] are faces of each that were not found."""
+    missed = _nobody() if missed is None else missed
+    present = confusion.sum(axis=1) + missed > 0
+    return float(_f1(confusion, missed)[present].mean())
 
 
-def per_class(confusion: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def per_class(confusion: NDArray[np.int64], missed: NDArray[np.int64] | None = None) -> dict[str, dict[str, float]]:
     """Return n, precision, recall and F1 of each emotion that has faces."""
-    hits, truths, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    f1 = _f1(confusion)
+    missed = _nobody() if missed is None else missed
+    hits, truths, guesses = np.diag(confusion), confusion.sum(axis=1) + missed, confusion.sum(axis=0)
+    f1 = _f1(confusion, missed)
     return {
         name: {
             "n": int(truths[index]),
@@ -107,11 +134,15 @@ def calibration_error(
 
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017).
     """
-    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(places, weights=confidence - correct, minlength=bins)
+    gaps = np.bincount(bins_of(confidence, bins), weights=confidence - correct, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+def bins_of(confidence: NDArray[np.float64], bins: int = CALIBRATION_BINS) -> NDArray[np.int64]:
+    """Return in which of equal bins over (0, 1] each confidence lies, from 0."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def _f1(confusion: NDArray[np.int64], missed: NDArray[np.int64]) -> NDArray[np.float64]:
     hits = np.diag(confusion)
-    return np.asarray(2 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1), np.float64)
+    return np.asarray(2 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1) + missed, 1), np.float64)

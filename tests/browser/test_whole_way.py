@@ -96,7 +96,8 @@ def test_an_uploaded_photo_ends_as_an_annotated_picture(open_page: OpenPage, tmp
     expect(page.locator(".picture .chip")).to_have_count(1)
     page.wait_for_function("() => document.querySelector('.picture img').naturalWidth === 512")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.locator("#downloads summary").click()
+        page.get_by_role("link", name="CSV for a spreadsheet").click()
     assert "portrait.jpg,1," in Path(download.value.path()).read_text()
 
 

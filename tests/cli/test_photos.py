@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,19 +36,20 @@ class Terminal:
             (folder / "pictures" / f"{name}.jpg").write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut(), 90))
         (folder / "pictures" / "bad.jpg").write_text("I am not a picture")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             env=self.environment,
             cwd=self.folder,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        process = self.start(*arguments)
-        out, error = process.communicate(timeout=60)
+    def run(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        process = self.start(*arguments, stdin=subprocess.PIPE)
+        out, error = process.communicate(stdin, timeout=60)
         return process.returncode, out, error
 
 
@@ -102,12 +104,56 @@ def test_a_job_whose_pictures_were_all_read_ends_with_0_and_the_paths(terminal: 
     assert not (terminal.folder / "results" / "annotated").exists()
 
 
+@pytest.mark.usefixtures("worker")
+def test_patterns_archives_and_lists_end_in_the_formats_that_were_asked_for(terminal: Terminal) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with zipfile.ZipFile(terminal.folder / "p.zip", "w") as archive:
+        archive.write(terminal.folder / "pictures" / "a.jpg", "in/c.jpg")
+    listed = "pictures/a.jpg\ngone.jpg\n"
+    code, out, error = terminal.run(
+        "photos", "enqueue", "pictures/[ab].jpg", "p.zip", "--list", "-", "--format", "parquet,csv",
+        "--priority", "high", "--out", "results", "--no-annotate", "--wait", "--json", stdin=listed,
+    )  # fmt: skip
+    report = json.loads(out)
+    assert (code, report["inputs"], report["done"]) == (1, 4, 3), error
+    assert report["failures"] == [{"path": "gone.jpg", "reason": "the file does not exist (any more)"}]
+    assert sorted(path.name for path in (terminal.folder / "results").iterdir()) == ["results.csv", "results.parquet"]
+    table = parquet.read_table(terminal.folder / "results" / "results.parquet")
+    assert table["path"].to_pylist() == ["pictures/a.jpg", "pictures/b.jpg", "p.zip/in/c.jpg", "gone.jpg"]
+
+
+def test_the_same_again_is_the_same_job(terminal: Terminal, settings: Settings) -> None:
+    asked = ("photos", "enqueue", "pictures", "--out", "results", "--json")
+    first, second = (json.loads(terminal.run(*asked)[1]) for _ in range(2))
+    assert first["job"] == second["job"]
+    code, out, _ = terminal.run(*asked[:-1])
+    assert (code, "no second one was queued" in out) == (0, True)
+    assert len(Jobs.from_settings(settings).list()) == 1
+
+
+def test_what_is_not_opened_is_said_beside_the_results(terminal: Terminal) -> None:
+    (terminal.folder / "pictures" / "p.zip").touch()
+    code, out, error = terminal.run("photos", "enqueue", "pictures", "--json")
+    assert (code, json.loads(out)["inputs"]) == (0, 3)
+    assert "1 archive was not opened in pictures" in error
+
+
 def test_wrong_usage_is_one_clear_line_and_2(terminal: Terminal) -> None:
     (terminal.folder / "empty").mkdir()
-    for path, reason in {"nowhere": "nowhere does not exist", "empty": "no pictures in empty"}.items():
-        code, out, error = terminal.run("photos", "enqueue", path, "--wait", "--json")
-        assert (code, out, len(error.splitlines())) == (2, "", 1)
+    (terminal.folder / "broken.zip").write_bytes(b"PK\x03\x04 and nothing more")
+    for given, reason in {
+        ("nowhere",): "nowhere does not exist",
+        ("empty",): "no pictures in empty",
+        ("x/*.jpg",): "no pictures match x/*.jpg",
+        ("broken.zip",): "broken.zip: the zip archive is damaged",
+        ("--list", "nowhere"): "the list nowhere cannot be read",
+        (): "no pictures were given",
+        ("pictures", "--format", "csv,xls"): "there is no format 'xls': choose of csv, json, parquet",
+    }.items():
+        code, out, error = terminal.run("photos", "enqueue", *given, "--wait", "--json")
+        assert (code, out, len(error.splitlines())) == (2, "", 1), error
         assert reason in error
+    assert terminal.run("photos", "enqueue", "pictures", "--priority", "urgent")[0] == 2
 
 
 def test_a_broker_that_is_not_there_is_one_clear_line(terminal: Terminal) -> None:

@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from dashboard.app import create_app
 from dashboard.openapi import ROUTES
 from mien.bus import Bus
-from mien.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
 
@@ -158,42 +157,15 @@ def test_openapi_describes_every_address(app: Flask, client: FlaskClient) -> Non
             continue
         paths = [str(rule)]
         if "any(" in paths[0]:
-            paths = ["/api/v1/jobs/<job_id>/results.json", "/api/v1/jobs/<job_id>/results.csv"]
+            paths = [f"/api/v1/jobs/<job_id>/results.{ending}" for ending in ("json", "csv", "parquet")]
         for path in paths:
             for old, new in names.items():
                 path = path.replace(f"<{old}>", f"{{{new}}}")
-            path = path.replace("annotated/<name>", "annotated/{picture}").replace("<name>", "{name}")
+            path = (
+                path.replace("<path:path>", "{path}")
+                .replace("annotated/<name>", "annotated/{picture}")
+                .replace("<name>", "{name}")
+            )
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 assert (method.lower(), path) in described
     assert json.dumps(document).count("$ref") > 20
-
-
-def test_jobs_are_listed_cancelled_and_retried(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:
-    photo = tmp_path / "a.jpg"
-    photo.write_bytes(b"x")
-    job = Jobs.from_settings(settings).enqueue_photos([photo], name="one")
-    assert client.get("/api/v1/jobs").get_json()["jobs"][0]["id"] == job.id
-    headers = {"X-CSRFToken": client.get("/api/v1/token").get_json()["token"]}
-    assert client.delete(f"/api/v1/jobs/{job.id}", headers=headers).get_json()["state"] == "cancelled"
-    assert client.post(f"/api/v1/jobs/{job.id}/retry", headers=headers).get_json()["state"] == "queued"
-    assert client.post(f"/api/v1/jobs/{job.id}/cancel", headers=headers).get_json()["state"] == "cancelled"
-
-
-def test_only_results_of_a_job_can_be_fetched(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:
-    photo = tmp_path / "a.jpg"
-    photo.write_bytes(b"x")
-    job = Jobs.from_settings(settings).enqueue_photos([photo], name="one")
-    assert client.get(f"/api/v1/jobs/{job.id}/results.json").status_code == 404
-    (job.out / "annotated").mkdir(parents=True, exist_ok=True)
-    (job.out / "annotated" / "1-a.jpg").write_bytes(b"\xff\xd8jpeg")
-    (job.out / "results.csv").write_text("path\n")
-    (job.out / "secret.jpg").write_text("no")
-    assert client.get(f"/api/v1/jobs/{job.id}/annotated").get_json()["pictures"] == ["1-a.jpg"]
-    picture = client.get(f"/api/v1/jobs/{job.id}/annotated/1-a.jpg")
-    assert (picture.data, picture.mimetype) == (b"\xff\xd8jpeg", "image/jpeg")
-    table = client.get(f"/api/v1/jobs/{job.id}/results.csv")
-    assert table.data == b"path\n"
-    picture.close()
-    table.close()
-    for path in ("annotated/..%2fsecret.jpg", "annotated/%2e%2e/secret.jpg", "secret.jpg", "inputs.json"):
-        assert client.get(f"/api/v1/jobs/{job.id}/{path}").status_code == 404

@@ -11,6 +11,7 @@ from PIL import Image
 from dashboard.app import create_app
 from dashboard.uploads import label_of
 from mien.settings import Settings
+from tests.dashboard import results
 
 
 def jpeg(width: int = 64, height: int = 48) -> bytes:
@@ -62,10 +63,34 @@ def test_an_upload_becomes_a_job(uploader: Uploader, settings: Settings) -> None
     assert uploader.finish().status_code == 404
 
 
-@pytest.mark.parametrize("body", [b"", b"just text", b"GIF89a....................", b"%PDF-1.4 and more"])
+@pytest.mark.parametrize("body", [b"", b"just text", b"GIF of no kind at all", b"%PDF-1.4 and more"])
 def test_what_is_no_picture_is_refused_whatever_its_name(uploader: Uploader, settings: Settings, body: bytes) -> None:
     answer = uploader.add(body, "photo.jpg")
     assert answer.status_code == 415
+    assert stored(settings) == []
+
+
+def test_videos_become_a_video_job(uploader: Uploader, settings: Settings) -> None:
+    added = uploader.add(results.mp4(0.2), "holiday.mov")
+    assert (added.status_code, added.get_json()["kind"]) == (201, "video")
+    assert (added.get_json()["width"], added.get_json()["height"]) == (64, 48)
+    refused = uploader.add(jpeg(), "b.jpg")
+    assert refused.status_code == 415
+    assert "an upload each" in refused.get_json()["detail"]
+    job = uploader.finish(priority="high", options={"every": 2})
+    assert (job.status_code, job.get_json()["kind"], job.get_json()["name"]) == (201, "video", "holiday.mov")
+    assert (job.get_json()["inputs"], job.get_json()["priority"]) == (1, "high")
+    assert stored(settings) == ["000001.mp4"]
+
+
+def test_a_video_without_pictures_or_with_too_large_ones_is_refused(uploader: Uploader, settings: Settings) -> None:
+    assert uploader.add(results.sound_only(), "song.mp4").status_code == 415
+    data = bytearray(results.mp4(0.2))
+    place = data.index(b"tkhd") + 4 + 76
+    data[place : place + 8] = struct.pack(">HHHH", 30000, 0, 30000, 0)
+    answer = uploader.add(bytes(data), "large.mp4")
+    assert answer.status_code == 413
+    assert "30000×30000" in answer.get_json()["detail"]
     assert stored(settings) == []
 
 

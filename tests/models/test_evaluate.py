@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from mien.errors import InputError
 from models import weights as weights_file
 from models.architecture import Architecture
+from models.runtime import open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz
-from models.training.evaluate import calibrated, evaluate
+from models.training.evaluate import calibrated, evaluate, logits_of
 from models.training.export import random_weights
 from models.training.run import finish
 from tests.models.tiny_faces import write_npz
@@ -50,10 +51,12 @@ def test_calibration_leaves_the_net_alone_and_names_the_wanted_part(data: Path) 
     )
 
 
-def test_grey_data_does_not_fit_a_net_of_three_channels(data: Path) -> None:
+def test_a_net_of_three_channels_sees_grey_as_three_equal_colours(data: Path) -> None:
     colour = random_weights(Architecture(channels=3))
-    with pytest.raises(InputError, match="channels"):
-        evaluate(colour, face_set(read_npz(data), "test"), "onnxruntime")
+    faces = face_set(read_npz(data), "test")
+    runtime = open_runtime(colour, "onnxruntime")
+    three = runtime.logits(np.repeat(faces.pictures[..., np.newaxis], 3, axis=3).astype(np.float32))
+    assert logits_of(runtime, faces, colour) == pytest.approx(three, abs=1e-4)
 
 
 def test_a_run_without_weights_cannot_be_finished(tmp_path: Path, data: Path) -> None:

@@ -101,8 +101,12 @@ def test_sides_shrink_by_the_strides(stem: str) -> None:
     assert lengths[-1] == {"patchify-4": 2, "conv-4": 2, "patchify-2": 3, "conv-2": 3}[stem]
 
 
-@pytest.mark.parametrize("variant", FAMILY)
-def test_every_variant_can_be_written(variant: str) -> None:
+# Those of hundreds of millions of parameters take seconds and gigabytes.
+VARIANTS = [pytest.param(name, marks=pytest.mark.slow if sum(FAMILY[name][1]) > 1500 else ()) for name in FAMILY]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_answers(variant: str) -> None:
     architecture = Architecture(variant, "patchify-4", 64)
     weights = random_weights(architecture)
     logits = open_runtime(weights, "onnxruntime").logits(np.zeros((1, 64, 64, 1), np.float32))

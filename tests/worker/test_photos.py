@@ -14,7 +14,7 @@ import simplejpeg
 import skimage.data
 
 from mien.errors import JobError
-from mien.jobs import Jobs
+from mien.jobs import PHOTO_CHUNK, Jobs
 from mien.jobview import JobView
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
@@ -231,7 +231,7 @@ def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: Office, fo
     first = office.work(StandIn(lambda count: office.stopping.set() if count >= 16 else None))
     assert first.pictures == 16
     handed_back = office.jobs.get(view.id)
-    assert (handed_back.state, office.jobs.queue.job_ids) == ("running", [f"{view.id}-1-0"])
+    assert (handed_back.state, office.jobs.queue.job_ids) == ("running", [f"{view.id}-1-chunk-0"])
     office.stopping.clear()
     second = office.work()
     ended = office.jobs.get(view.id)
@@ -256,8 +256,9 @@ def test_a_retry_of_a_finished_job_reads_only_what_failed(office: Office, folder
 
 
 def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_retried(
-    office: Office, folder: Path, tmp_path: Path
+    office: Office, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mien.jobqueue.RETRY_INTERVALS_S", (0, 0))
     out = tmp_path / "out"
     view = office.jobs.enqueue_photos(sorted(folder.iterdir()), name="ten", out=out)
     out.rmdir()
@@ -285,7 +286,7 @@ def test_what_a_job_carries_is_checked(office: Office, folder: Path) -> None:
     view = office.jobs.enqueue_photos([folder / "0.jpg"], name="one")
     photos = PhotoJobs(office.jobs, StandIn(), office.stopping)
     with pytest.raises(JobError, match="no job"):
-        photos.run_chunk("../../etc", 1, 0)
+        photos.functions[PHOTO_CHUNK]("../../etc", 1, 0)
     for chunk in (-1, 7, "0", True, 0.0):
         with pytest.raises(JobError, match="chunk"):
-            photos.run_chunk(view.id, 1, chunk)  # type: ignore[arg-type]
+            photos.functions[PHOTO_CHUNK](view.id, 1, chunk)

@@ -1,0 +1,92 @@
+"""The machine that a measurement ran on, processes pinned to its cores, and medians with their spread."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# Fields 14 and 15 of /proc/PID/stat (proc(5)), counted from behind the name in brackets.
+_UTIME, _STIME = 11, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some measurements, with the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} ({self.low:.4g} to {self.high:.4g})"
+
+    def to_dict(self) -> dict[str, float]:
+        """Return it as JSON types, four digits each."""
+        return {name: float(f"{getattr(self, name):.4g}") for name in ("median", "low", "high")}
+
+
+def describe() -> str:
+    """Return one line about this machine, with its load: what else runs makes measurements worthless."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        named = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = named[0] if named else model
+    return f"{os.cpu_count()} cores, {model}, {platform.system()}; load {os.getloadavg()[0]:.1f} before"
+
+
+def cores() -> list[int]:
+    """Return the cores that this process may use; one made-up core where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+
+
+def pinned(
+    command: Sequence[str],
+    core: int | Sequence[int],
+    *,
+    environment: Mapping[str, str] | None = None,
+    output: IO[str] | int | None = None,
+    errors: IO[str] | int | None = None,
+) -> subprocess.Popen[str]:
+    """Start a process that may use the given cores only (any where the system cannot pin)."""
+    allowed = [core] if isinstance(core, int) else list(core)
+
+    def pin() -> None:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, allowed)
+
+    return subprocess.Popen(
+        list(command),
+        env={**os.environ, **(environment or {})},
+        stdout=output,
+        stderr=errors,
+        text=True,
+        preexec_fn=pin,
+    )
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time that a running process has used, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_A_SECOND
+
+
+def rss_mib(pid: int, *, highest: bool = False) -> float:
+    """Return the resident memory of a running process, now or the highest so far."""
+    wanted = "VmHWM:" if highest else "VmRSS:"
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(wanted):
+            return int(line.split()[1]) / 1024
+    return 0.0

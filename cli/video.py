@@ -1,0 +1,59 @@
+"""`mien video`: video jobs from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Queue video jobs; `mien jobs work` (or `mien up`) works on them.", no_args_is_help=True)
+
+
+@app.callback()
+def video() -> None:
+    """Queue video jobs; `mien jobs work` (or `mien up`) works on them."""
+
+
+@app.command()
+def enqueue(
+    files: Annotated[list[str], typer.Argument(help="Videos, folders of videos, patterns, archives or addresses.")],
+    every: Annotated[int, typer.Option(min=1, max=10_000, help="Analyse every N-th frame only.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    annotate: Annotated[bool, typer.Option(help="Write each video with its faces drawn in, with its sound.")] = True,
+    formats: Annotated[str, typer.Option("--format", help="Formats of the table: csv, parquet, or both.")] = "csv",
+    priority: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
+    webhook: Annotated[str, typer.Option("--webhook", help="Address that is told when the job has ended.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job has ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Read the apparent emotion of every face in videos, over time.
+
+    For each video: an annotated MP4, a table, a plot, a report, a contact sheet of clear moments, and a summary.
+    Ends with 0 when all videos were read to their end, with 1 when some were not.
+
+    Example: [bold]mien video enqueue interview.mp4 --out results --wait[/bold]
+    """
+    from cli.follow import follow, print_json
+    from mien.inputs import VIDEOS, find_inputs
+    from mien.jobs import Jobs
+    from mien.settings import load_settings
+    from mien.videojob import video_options
+
+    jobs = Jobs.from_settings(load_settings())
+    options = video_options(every=every, annotate=annotate, formats=formats)
+    found = find_inputs(files, wanted=VIDEOS, leave_out=out)
+    jobs.ping()
+    for note in found.notes:
+        typer.echo(note, err=True)
+    first = Path(found.items[0].label).name
+    name = first if len(found.items) == 1 else f"{first}, …"
+    view = jobs.enqueue("video", found.items, name=name, out=out, options=options, priority=priority, webhook=webhook)
+    if wait:
+        view = follow(jobs, view, quiet=as_json)
+    if as_json:
+        print_json(view.to_report(jobs.failures(view)))
+    elif not wait:
+        state = "is there already" if view.existed else "queued"
+        typer.echo(f"job {view.id}: {view.inputs} videos {state}; `mien jobs show {view.id}` says how far it is")
+    raise typer.Exit(view.exit_code if wait else 0)

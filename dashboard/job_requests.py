@@ -1,0 +1,105 @@
+"""What a program may ask for as a job: checked in full before anything is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dashboard.pool import in_pool
+from dashboard.roots import check_inside, check_roots
+from dashboard.services import Services
+from dashboard.uploads import label_of
+from mien.errors import InputError
+from mien.inputs import PICTURES, VIDEOS, find_inputs
+from mien.jobfiles import Input
+from mien.jobview import JobView
+
+KINDS = ("photos", "video")
+PRIORITIES = ("high", "normal", "low")
+FORMATS = ("csv", "json", "parquet")
+MOST_FRAMES_BETWEEN = 10_000
+
+_KEYS = {"upload", "kind", "paths", "name", "priority", "options"}
+_EXAMPLES = (
+    'the body must be JSON like {"upload": "ID", "name": "TEXT"} or {"kind": "photos", "paths": ["/folder"]}, and may'
+    ' have "priority" and "options"'
+)
+
+
+def job_from(body: Any, parts: Services) -> JobView:
+    """Queue the job that the body of a request describes.
+
+    Raises InputError for a body that cannot be understood, NotFound for an upload that is not open, Refused for files
+    outside `job_roots`, BrokerUnavailable.
+    """
+    if not isinstance(body, dict) or body.keys() - _KEYS or ("upload" in body) == ("paths" in body):
+        raise InputError(_EXAMPLES)
+    name, priority = _text(body, "name", ""), _text(body, "priority", "normal")
+    if priority not in PRIORITIES:
+        raise InputError(f"priority can be {', '.join(PRIORITIES)}, not {priority[:50]!r}")
+    if "upload" in body:
+        upload = parts.uploads.find(_text(body, "upload", ""))
+        items, kind = parts.uploads.items(upload), upload.kind
+        if _text(body, "kind", kind) != kind:
+            raise InputError(f"the upload makes a job of kind {kind}, not {str(body['kind'])[:50]!r}")
+    else:
+        upload, kind = None, _text(body, "kind", "")
+        if kind not in KINDS:
+            raise InputError(f"kind can be {', '.join(KINDS)}, not {kind[:50]!r}")
+        items = in_pool(inputs_in_roots, kind, body["paths"], parts.settings.job_roots)
+    options = options_of(kind, body.get("options", {}))
+    job_id = upload.id if upload else None
+    label = label_of(name) or _name_of(items)
+    job = parts.jobs_in_pool(
+        lambda jobs: jobs.enqueue(kind, items, name=label, options=options, priority=priority, job_id=job_id)
+    )
+    if upload:
+        parts.uploads.finish(upload)
+    return job
+
+
+def inputs_in_roots(kind: str, paths: object, roots: tuple[Path, ...]) -> list[Input]:
+    """Return the inputs that paths on this machine mean; raises InputError, Refused."""
+    if not isinstance(paths, list):
+        raise InputError(f"paths must be a list of texts, not {str(paths)[:50]!r}")
+    real = [str(path) for path in check_roots(paths, roots)]
+    found = find_inputs(real, wanted=PICTURES if kind == "photos" else VIDEOS)
+    return [check_inside(item, roots) for item in found.items]
+
+
+def options_of(kind: str, options: object) -> dict[str, Any]:
+    """Return the options of a job; raises InputError for one that its kind does not have."""
+    if not isinstance(options, Mapping):
+        raise InputError(f"options must be an object, not {str(options)[:50]!r}")
+    checks = {"annotate": _is_flag, "formats": _are_formats}
+    if kind == "video":
+        checks["every"] = _is_step
+    for name, value in options.items():
+        if name not in checks or not checks[name](value):
+            raise InputError(f"a job of kind {kind} has no option {str(name)[:40]!r} with {str(value)[:40]!r}")
+    return dict(options)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_formats(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(each in FORMATS for each in value)
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_FRAMES_BETWEEN
+
+
+def _text(body: Mapping[str, Any], key: str, default: str) -> str:
+    value = body.get(key, default)
+    if not isinstance(value, str):
+        raise InputError(f"{key} must be a text, not {str(value)[:50]!r}")
+    return value
+
+
+def _name_of(items: Sequence[Input]) -> str:
+    first = label_of(items[0].label)
+    return first if len(items) == 1 else f"{first} and {len(items) - 1} more"

@@ -1,0 +1,157 @@
+"""The files that a job gives out: the results that our own steps write, by name, and nothing else of their folder.
+
+Results may lie in a folder that a person chose, among other things of theirs: what is not on the list below is not
+there for the dashboard, and links are not followed out of the folder.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashboard.problems import NotFound
+
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".mp4": "video/mp4",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+}
+TABLES = ("results.csv", "results.json", "results.parquet")
+"""The tables over all inputs of a job, whatever its kind."""
+
+EVALUATION_FILES = (
+    "evaluation.json",
+    "predictions.csv",
+    "report.html",
+    "confusion.png",
+    "reliability.png",
+    "coverage.png",
+    "mistakes.png",
+)
+"""What an evaluation gives."""
+
+VIDEO_FILES = (
+    "annotated.mp4",
+    "timeline.csv",
+    "timeline.parquet",
+    "timeline.png",
+    "report.html",
+    "contact.jpg",
+    "summary.json",
+)
+"""What lies in the folder of one video."""
+
+_ANNOTATED = "annotated"
+_PICTURE = re.compile(r"(\d+)-[\w.-]+\.jpg", re.ASCII)
+_FOLDER = re.compile(r"[^/\\\x00]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file of the results: its path below them, and its size."""
+
+    path: str
+    size_bytes: int
+
+    @property
+    def media_type(self) -> str:
+        """What the file is sent as."""
+        return MEDIA_TYPES[Path(self.path).suffix]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the output as JSON types."""
+        return {"path": self.path, "bytes": self.size_bytes, "type": self.media_type}
+
+
+def open_output(out: Path, path: str) -> tuple[Path, str]:
+    """Return where an output lies and its media type; raises NotFound for anything that is none."""
+    *folders, name = path.split("/")
+    if not _is_output(folders, name):
+        raise NotFound(f"the results have no {path[:200]!r}")
+    found = out.joinpath(*folders, name)
+    if not found.is_file() or not found.resolve().is_relative_to(out.resolve()):
+        raise NotFound(f"the results have no {path[:200]!r} yet")
+    return found, MEDIA_TYPES[found.suffix]
+
+
+def list_outputs(out: Path) -> list[Output]:
+    """Return the files of the results but the annotated pictures, which may be 100,000."""
+    return [Output(name, path.stat().st_size) for path, name in _plain_outputs(out)]
+
+
+def all_outputs(out: Path) -> Iterator[tuple[Path, str]]:
+    """Yield path and name below the results of every output."""
+    yield from _plain_outputs(out)
+    for _, name in _numbered(out):
+        yield out / _ANNOTATED / name, f"{_ANNOTATED}/{name}"
+
+
+def video_outputs(out: Path, folder: str) -> list[Output]:
+    """Return the files of one video."""
+    return [Output(name, path.stat().st_size) for path, name in _video_files(out, folder)]
+
+
+def annotated_names(out: Path, after: int, limit: int) -> list[str]:
+    """Return the names of the annotated pictures whose numbers come after `after`, in the order of numbers."""
+    later = ((number, name) for number, name in _numbered(out) if number > after)
+    return [name for _, name in heapq.nsmallest(limit, later)]
+
+
+def number_of(name: str) -> int:
+    """Return the number of an annotated picture."""
+    return int(name.split("-", 1)[0])
+
+
+def _is_output(folders: list[str], name: str) -> bool:
+    if not folders:
+        return name in TABLES or name in EVALUATION_FILES
+    if folders == [_ANNOTATED]:
+        return bool(_PICTURE.fullmatch(name))
+    return len(folders) == 1 and _is_folder(folders[0]) and name in VIDEO_FILES
+
+
+def _is_folder(name: str) -> bool:
+    return bool(_FOLDER.fullmatch(name)) and not name.startswith(".")
+
+
+def _plain_outputs(out: Path) -> Iterator[tuple[Path, str]]:
+    for name in (*TABLES, *EVALUATION_FILES):
+        if _is_plain_file(out / name):
+            yield out / name, name
+    for entry in sorted(_scan(out), key=lambda entry: entry.name):
+        if entry.name != _ANNOTATED and _is_folder(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield from _video_files(out, entry.name)
+
+
+def _video_files(out: Path, folder: str) -> Iterator[tuple[Path, str]]:
+    for name in VIDEO_FILES:
+        if _is_plain_file(out / folder / name):
+            yield out / folder / name, f"{folder}/{name}"
+
+
+def _numbered(out: Path) -> Iterator[tuple[int, str]]:
+    for entry in _scan(out / _ANNOTATED):
+        match = _PICTURE.fullmatch(entry.name)
+        if match and entry.is_file(follow_symlinks=False):
+            yield int(match[1]), entry.name
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError:  # not there yet
+        return

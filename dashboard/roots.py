@@ -1,0 +1,60 @@
+"""Which files of this machine the API may make jobs of: those in the folders of the setting `job_roots`, no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dashboard.problems import Refused
+from mien.addresses import MemberAddress, member_of
+from mien.errors import InputError
+from mien.jobfiles import Input
+
+MOST_PATHS = 1000
+
+
+def check_roots(texts: Sequence[object], roots: Sequence[Path]) -> list[Path]:
+    """Return the real paths, links followed, that a request names.
+
+    Raises InputError for what is no absolute path or is not there, Refused (403) for everything outside the roots; a
+    path outside is refused before anybody looks whether it exists.
+    """
+    if not roots:
+        raise Refused(403, "jobs over files of this machine are not allowed: the setting job_roots names no folder")
+    if not texts or len(texts) > MOST_PATHS:
+        raise InputError(f"paths must name 1 to {MOST_PATHS} files or folders, not {len(texts)}")
+    return [_real(text, roots) for text in texts]
+
+
+def check_inside(item: Input, roots: Sequence[Path]) -> Input:
+    """Return an input that was found in a folder or an archive, at its real path, links followed.
+
+    Raises Refused (403) when it is a link out of the roots, or not on this machine.
+    """
+    member = member_of(item.address)
+    place = Path(member.archive if member else item.address)
+    real = place.resolve()
+    if not place.is_absolute() or not _is_inside(real, [root.resolve() for root in roots]):
+        raise Refused(403, f"{item.label[:200]!r} leads out of the folders that the setting job_roots names")
+    address = str(real) if member is None else str(MemberAddress(member.kind, member.name, str(real)))
+    return Input(address, item.label)
+
+
+def _real(text: object, roots: Sequence[Path]) -> Path:
+    if not isinstance(text, str) or not text.startswith("/") or "\x00" in text:
+        raise InputError(f"{str(text)[:200]!r} is no absolute path on this machine")
+    path = Path(text)
+    if ".." in path.parts:
+        raise Refused(403, f"{text[:200]!r} has '..' in it: name the file itself")
+    real_roots = [root.resolve() for root in roots]
+    if not any(path.is_relative_to(root) for root in (*roots, *real_roots)) or not _is_inside(
+        path.resolve(), real_roots
+    ):
+        raise Refused(403, f"{text[:200]!r} is not in a folder that the setting job_roots names")
+    if not path.exists():
+        raise InputError(f"{text[:200]!r} does not exist: check the path")
+    return path.resolve()
+
+
+def _is_inside(path: Path, real_roots: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(root) for root in real_roots)

@@ -1,0 +1,84 @@
+"""The videos of a job, page by page: how far each is, and what came out of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashboard.outputs import video_outputs
+from mien.jobfiles import Entry, JobFolder, numbered
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPage:
+    """Videos in the order of the inputs; `after` asks for the next ones, and is None at the end."""
+
+    videos: tuple[Mapping[str, Any], ...]
+    after: int | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the page as JSON types."""
+        return {"videos": list(self.videos), "next": self.after}
+
+
+def read_videos(folder: JobFolder, out: Path, after: int, limit: int) -> VideoPage:
+    """Return at most `limit` videos behind the input `after` (-1: from the first one).
+
+    Raises JobError when the job's folder is gone.
+    """
+    inputs = folder.read_inputs()
+    items = inputs.items if inputs.kind == "video" else ()
+    numbers = range(after + 1, min(len(items), after + 1 + limit))
+    videos = tuple(_video(folder, out, index, items[index].label) for index in numbers)
+    return VideoPage(videos, numbers[-1] if videos and numbers[-1] + 1 < len(items) else None)
+
+
+def _video(folder: JobFolder, out: Path, index: int, label: str) -> dict[str, Any]:
+    place = folder.video(index)
+    done = folder.read_done(place)
+    state, progress = _how_far(place, done)
+    results = results_folder(done)
+    return {
+        "index": index,
+        "path": label,
+        "state": state,
+        "progress": round(progress, 4),
+        "reason": str(done.get("reason", "")),
+        "folder": results,
+        "files": [output.to_dict() for output in video_outputs(out, results)] if results else [],
+    }
+
+
+def results_folder(done: Entry) -> str:
+    """Return the name of a video's folder in the results, from its entry; empty when it has none."""
+    name = str(done.get("folder", ""))
+    return name if name not in (".", "..") and "/" not in name and "\\" not in name else ""
+
+
+def _how_far(place: Path, done: Entry) -> tuple[str, float]:
+    """Return the state of a video and its progress from 0 to 1: half of it is analysing, half drawing.
+
+    A video that breaks off counts as failed, and has the results of what could be read of it.
+    """
+    if done:
+        return ("failed", 0.0) if "reason" in done else ("done", 1.0)
+    segments = _segments(place / "plan.json")
+    if segments < 1:
+        return "queued", 0.0
+    analysed = len(numbered(place / "analysed", (".npz", ".json")))
+    drawn = len(numbered(place / "rendered", (".mp4",)))
+    progress = min(0.999, (analysed + drawn) / (2 * segments))
+    if analysed < segments:
+        return "analysing", progress
+    return ("drawing", progress) if drawn < segments else ("joining", progress)
+
+
+def _segments(path: Path) -> int:
+    try:
+        segments = json.loads(path.read_text())["segments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return segments if isinstance(segments, int) else 0

@@ -1,0 +1,87 @@
+"""The RQ side of jobs: three queues by priority, and how a step of a job becomes an RQ job in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import redis
+from rq import Queue, Retry
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from mien.errors import JobError
+from mien.jobplan import WEBHOOK, Call
+from mien.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+    from rq.queue import EnqueueData
+
+Priority = Literal["high", "normal", "low"]
+QUEUE = "mien"
+QUEUES: dict[Priority, str] = {"high": f"{QUEUE}:high", "normal": QUEUE, "low": f"{QUEUE}:low"}
+"""The queues by priority; workers look at them in this order."""
+
+# Waiting before each further try, for a disk that is full or a server that is away. Deaths of workers are counted
+# elsewhere and wait for nothing.
+RETRY_INTERVALS_S = (1, 5, 10, 20, 20)
+WEBHOOK_INTERVALS_S = (5, 20)
+# Longer than its time-outs, shorter than a server's patience that answers one letter at a time.
+_WEBHOOK_TIMEOUT_S = 20
+# What RQ remembers of a finished step serves nobody: the step's file is the truth.
+_RESULT_TTL_S = 600
+
+
+def check_priority(priority: str) -> Priority:
+    """Return a priority; raises JobError for anything else."""
+    if priority not in QUEUES:
+        raise JobError(f"priority {priority[:40]!r} is not known: {', '.join(QUEUES)} are")
+    return priority
+
+
+class JobQueue:
+    """The queues of one broker."""
+
+    def __init__(self, connection: redis.Redis, settings: Settings) -> None:
+        self._redis = connection
+        self._settings = settings
+        self.by_priority: dict[Priority, Queue] = {
+            priority: Queue(name, connection=connection, serializer=JSONSerializer) for priority, name in QUEUES.items()
+        }
+
+    def add(self, pipe: Pipeline, priority: Priority, job_id: str, attempt: int, calls: Iterable[Call]) -> None:
+        """Queue steps in a transaction that is being written."""
+        data = [self._data(job_id, attempt, call) for call in calls]
+        if data:
+            self.by_priority[priority].enqueue_many(data, pipeline=pipe)
+
+    def unknown(self, job_id: str, attempt: int, calls: Sequence[Call]) -> list[Call]:
+        """Return those of `calls` that have not been queued in this attempt."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.exists(Job.key_for(rq_id(job_id, attempt, call.step)))
+            there = pipe.execute()
+        return [call for call, known in zip(calls, there, strict=True) if not known]
+
+    def _data(self, job_id: str, attempt: int, call: Call) -> EnqueueData:
+        is_webhook = call.function == WEBHOOK
+        intervals_s = WEBHOOK_INTERVALS_S if is_webhook else RETRY_INTERVALS_S
+        options: dict[str, Any] = {
+            "job_id": rq_id(job_id, attempt, call.step),
+            "timeout": _WEBHOOK_TIMEOUT_S if is_webhook else self._settings.job_timeout_s,
+            "result_ttl": _RESULT_TTL_S,
+            "failure_ttl": self._settings.job_ttl_s,
+            "description": f"job {job_id}, attempt {attempt}, {call.step}",
+            "retry": Retry(max=len(intervals_s), interval=list(intervals_s)),
+        }
+        return Queue.prepare_data(call.function, args=[job_id, attempt, *call.args], **options)
+
+
+def rq_id(job_id: str, attempt: int, step: str) -> str:
+    """Return the id of the RQ job of a step.
+
+    RQ allows letters, digits, underscores and dashes. A retry gets ids of its own, so that nothing that RQ still holds
+    of an earlier attempt can get in its way.
+    """
+    return f"{job_id}-{attempt}-{step}"

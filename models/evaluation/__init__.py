@@ -1,0 +1,1 @@
+"""Measures a classifier on labelled pictures: read, change, score, report. No TensorFlow here."""

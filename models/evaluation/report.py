@@ -1,0 +1,164 @@
+"""The report of an evaluation in a folder: figures, a row for each picture, plots, and one page."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, PictureError
+from mien.jobfiles import atomic_file
+from mien.types import EMOTIONS, UNCERTAIN
+from models.align import Square, cut
+from models.evaluation.figures import Rule, curve, settled
+from models.evaluation.page import page
+from models.evaluation.reader import Readings
+from models.picture import Picture, encode_jpeg
+from models.training.labelled import LabelledData
+from models.training.labels import UNCLEAR
+
+if TYPE_CHECKING:
+    from models.evaluation.plots import Mistake
+
+MISTAKES = 24
+CROP_PX = 112
+# Around a face's box, so that hair and chin are seen.
+_CROP_SCALE = 1.4
+FIGURES_NAME, ROWS_NAME, PAGE_NAME = "evaluation.json", "predictions.csv", "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that a report tells: data, what was read in it, how it was decided, the figures, and words about it all."""
+
+    data: LabelledData
+    readings: Readings
+    rule: Rule
+    figures: Mapping[str, Any]
+    facts: Sequence[str]
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder for a report, before hours are spent on it.
+
+    Raises RuntimeMissing without matplotlib, InputError when the folder cannot be written.
+    """
+    importlib.import_module("models.evaluation.plots")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"the report cannot be written to {folder}: no permission")
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write evaluation.json, predictions.csv, report.html and its plots as PNG; each replaces an older one when whole.
+
+    Raises RuntimeMissing without matplotlib, InputError when the folder cannot be written.
+    """
+    from models.evaluation import plots
+
+    figures, data, readings = evaluation.figures, evaluation.data, evaluation.readings
+    scored = data.clear & ~np.isnan(readings.probabilities[0, :, 0])
+    images = plots_of(figures, settled(readings.probabilities[0][scored]), data.labels[scored])
+    mistakes = worst_mistakes(evaluation)
+    shown = [
+        (_jpeg(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path) for each in mistakes
+    ]
+    title = "How well apparent emotions are read"
+    files = {f"{name}.png": png for name, png in images.items()}
+    files["mistakes.png"] = plots.png_of(plots.gallery(mistakes))
+    files[FIGURES_NAME] = (json.dumps(figures, indent=1) + "\n").encode()
+    files[ROWS_NAME] = rows_of(evaluation)
+    files[PAGE_NAME] = page(title, evaluation.facts, figures, images, shown).encode(errors="replace")
+    try:
+        for name, content in files.items():
+            with atomic_file(folder / name, synced=False) as file:
+                file.write(content)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def plots_of(
+    figures: Mapping[str, Any], probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> dict[str, bytes]:
+    """Return confusion, reliability and coverage as PNG, from `figures_of` and the N faces that were found.
+
+    `probabilities` [N, 8], `labels` [N]. Raises RuntimeMissing without matplotlib.
+    """
+    from models.evaluation import plots
+
+    confusion = np.array(figures["confusion"])
+    totals = np.array([figures["per_class"].get(name, {"n": 0})["n"] for name in EMOTIONS])
+    points = figures["curve"] if "curve" in figures else curve(probabilities, labels)
+    drawn = {
+        "confusion": plots.confusion_matrix(confusion, totals - confusion.sum(axis=1)),
+        "reliability": plots.reliability(probabilities, labels),
+        "coverage": plots.coverage_curve(points, figures["coverage"], figures["accuracy_at_coverage"]),
+    }
+    return {name: plots.png_of(figure) for name, figure in drawn.items()}
+
+
+def worst_mistakes(evaluation: Evaluation, most: int = MISTAKES) -> list[Mistake]:
+    """Return the wrongly read faces that the classifier was surest of; pictures are read again for it."""
+    from models.evaluation.plots import Mistake
+
+    data, probabilities = evaluation.data, evaluation.readings.probabilities[0]
+    read, confidence = np.nan_to_num(probabilities).argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(data.clear & ~np.isnan(confidence) & (read != data.labels))
+    mistakes: list[Mistake] = []
+    for row in wrong[np.argsort(-confidence[wrong], kind="stable")]:
+        if len(mistakes) == most:
+            break
+        try:
+            crop = _crop(data.pictures.read(int(row)), evaluation.readings.boxes[row])
+        except PictureError:  # gone since it was read
+            continue
+        truth, seen = EMOTIONS[data.labels[row]], EMOTIONS[read[row]]
+        mistakes.append(Mistake(crop, truth, seen, float(confidence[row]), data.pictures.name(int(row))))
+    return mistakes
+
+
+def rows_of(evaluation: Evaluation) -> bytes:
+    """Return a CSV with a row for each picture: path, truth, what was read and how surely, or why not."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("path", "truth", "read", "label", "confidence", *EMOTIONS, "reason"))
+    data, readings = evaluation.data, evaluation.readings
+    for row, label in enumerate(data.labels):
+        truth = UNCERTAIN if label == UNCLEAR else EMOTIONS[label]
+        shares = readings.probabilities[0, row]
+        if np.isnan(shares[0]):
+            reason = readings.failures.get(row, "no face was found")
+            rows.writerow((data.pictures.name(row), truth, *[""] * (3 + len(EMOTIONS)), reason))
+            continue
+        confidence = float(shares.max())
+        read = EMOTIONS[int(shares.argmax())]
+        named = read if confidence >= evaluation.rule.threshold else UNCERTAIN
+        numbers = [f"{share:.6f}" for share in (confidence, *shares)]
+        rows.writerow((data.pictures.name(row), truth, read, named, *numbers, ""))
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def _crop(picture: Picture, box: NDArray[np.float32]) -> Picture:
+    """Return the surroundings of a face; all of a picture that the box covers."""
+    x, y, width, height = (float(value) for value in box)
+    covers = width >= picture.shape[1] and height >= picture.shape[0]
+    side = max(width, height, 1.0) * (1.0 if covers else _CROP_SCALE)
+    return cut(picture, Square(x + width / 2, y + height / 2, side), CROP_PX)
+
+
+def _jpeg(crop: Picture) -> bytes:
+    rgb = crop if crop.ndim == 3 else np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB), np.uint8)
+    return encode_jpeg(rgb, 85)

@@ -1,0 +1,68 @@
+"""The faces of one camera or video over time: each gets its track, and the label that its track has come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mien.types import Face
+from models.smooth import Smoothed, smooth
+from models.track import FaceTracker
+
+
+class CameraFaces:
+    """What is remembered of the faces of one camera: nothing longer than their tracks.
+
+    `smoothing_ms` is the time over which labels are smoothed, `threshold` the probability below which one is
+    `uncertain`.
+    """
+
+    def __init__(self, smoothing_ms: float, threshold: float) -> None:
+        self._smoothing_ms = smoothing_ms
+        self._threshold = threshold
+        self._tracker = FaceTracker()
+        self._smoothed: dict[str, Smoothed] = {}
+
+    def follow(self, faces: Sequence[Face], at_ns: int) -> tuple[Face, ...]:
+        """Return the faces of a frame captured at `at_ns` with track, smoothed probabilities and label filled in."""
+        tracks = self._tracker.update([face.box for face in faces], at_ns)
+        followed = tuple(self._followed(face, track, at_ns) for face, track in zip(faces, tracks, strict=True))
+        for ended in self._smoothed.keys() - self._tracker.live:
+            del self._smoothed[ended]
+        return followed
+
+    def _followed(self, face: Face, track: str, at_ns: int) -> Face:
+        smoothed = smooth(
+            self._smoothed.get(track), face.probabilities, face.emotion, at_ns, self._smoothing_ms, self._threshold
+        )
+        self._smoothed[track] = smoothed
+        return replace(
+            face,
+            track=track,
+            smoothed=smoothed.probabilities,
+            label=smoothed.label,
+            label_confidence=smoothed.confidence,
+        )
+
+
+class VideoFaces:
+    """Follows the faces of a video; tracks are called "1", "2", … in order of appearance, from left to right.
+
+    `smoothing_ms` and `threshold` as for `CameraFaces`.
+    """
+
+    def __init__(self, smoothing_ms: float, threshold: float) -> None:
+        self._faces = CameraFaces(smoothing_ms, threshold)
+        self._names: dict[str, str] = {}
+
+    @property
+    def tracks(self) -> int:
+        """How many there have been."""
+        return len(self._names)
+
+    def follow(self, faces: Sequence[Face], seconds: float) -> tuple[Face, ...]:
+        """Return the faces of a frame with tracks and labels over time filled in; frames come in order."""
+        followed = self._faces.follow(faces, round(seconds * 1e9))
+        for face in sorted(followed, key=lambda face: face.box):
+            self._names.setdefault(face.track, str(len(self._names) + 1))
+        return tuple(replace(face, track=self._names[face.track]) for face in followed)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import InputError
+from mien.types import EMOTIONS, Detection
+from models.picture import Picture
+from models.training.faces import Cutting, read_training_data
+from models.training.holdout import groups_of, held_out, prints_of
+from models.weights import CropGeometry
+from tests.models.labelled_pictures import write_class_folders, write_picture
+from tests.models.tiny_faces import picture, write_npz
+
+HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
+CROPS = Cutting(CropGeometry(48))
+
+
+def many(count: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([picture(number % 8, rng) for number in range(count)])
+
+
+def test_copies_are_one_group_whatever_was_done_to_them() -> None:
+    faces = many(12)
+    dark = (faces[3] * 0.6).astype(np.uint8)
+    whole, data = cv2.imencode(".jpg", faces[5], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert whole
+    again = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+    groups = groups_of(prints_of(np.concatenate([faces, dark[np.newaxis], again[np.newaxis]])))
+    assert groups.tolist() == [*range(12), 3, 5]
+
+
+def test_copies_of_copies_belong_together() -> None:
+    one, two, three = np.array([[1.0, 0], [0.8, 0.6], [0.28, 0.96]], np.float32)
+    assert groups_of(np.stack([one, three, two]), least=0.7).tolist() == [0, 0, 0]
+
+
+def test_a_share_of_each_label_is_held_out_in_whole_groups() -> None:
+    labels = np.array([HAPPY] * 40 + [SAD] * 20 + [FEAR] * 3)
+    groups = np.arange(63)
+    groups[1:10] = 0
+    names = [f"{number}.png" for number in range(63)]
+    chosen = held_out(labels, groups, names, share=0.25)
+    assert chosen[:10].all() or not chosen[:10].any()
+    assert 10 <= chosen[labels == HAPPY].sum() <= 19
+    assert chosen[labels == SAD].sum() == 5
+    assert chosen[labels == FEAR].sum() == 1
+
+
+def test_what_is_held_out_depends_on_names_and_seed_and_not_on_the_order() -> None:
+    labels = np.array([HAPPY, SAD] * 30)
+    names = [f"{number}.png" for number in range(60)]
+    first = held_out(labels, np.arange(60), names)
+    turned = held_out(labels[::-1].copy(), np.arange(60), names[::-1])
+    assert (first == turned[::-1]).all()
+    assert (first != held_out(labels, np.arange(60), names, seed=1)).any()
+
+
+def test_a_folder_becomes_faces_to_train_on_and_to_validate_with(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, {"happy": HAPPY, "sad": SAD, "uncertain": 0}, each=20)
+    (folder / "sad" / "broken.png").write_bytes(b"")
+    heard: list[tuple[int, int]] = []
+    data = read_training_data(folder, CROPS, share=0.2, listen=lambda *numbers: heard.append(numbers))
+    assert (len(data.train), len(data.validation)) == (32, 8)
+    assert data.train.pictures.shape == (32, 48, 48)
+    assert data.train.targets[0].sum() == 1.0
+    assert sorted(np.bincount(data.validation.labels)[[HAPPY, SAD]].tolist()) == [4, 4]
+    assert list(data.failures) == [str(folder / "sad" / "broken.png")]
+    assert heard[-1] == (41, 41)
+    again = read_training_data(folder, CROPS, share=0.2)
+    assert (again.validation.pictures == data.validation.pictures).all()
+
+
+def test_a_training_picture_that_repeats_a_validation_picture_is_left_out(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write_class_folders(tmp_path / split, {"happy": HAPPY, "sad": SAD}, each=6, seed=len(split))
+    same = cv2.imread(str(tmp_path / "validation" / "sad" / "0.png"), cv2.IMREAD_GRAYSCALE)
+    write_picture(tmp_path / "train" / "happy" / "copy.png", np.asarray(same, np.uint8))
+    data = read_training_data(tmp_path, CROPS)
+    assert (len(data.train), len(data.validation)) == (12, 12)
+
+
+def test_faces_in_colours_keep_a_margin_and_their_valence_and_arousal(tmp_path: Path) -> None:
+    lines = ["path,label,valence,arousal,split"]
+    for number in range(8):
+        write_picture(tmp_path / f"{number}.png", np.full((60, 60, 3), 30 * number + 10, np.uint8))
+        split = "train" if number < 6 else "validation"
+        lines.append(f"{number}.png,{'happy' if number % 2 else 'sad'},{number / 10},-0.5,{split}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    cutting = Cutting(CropGeometry(48), channels=3, detector=InTheMiddle(), margin=0.25)
+    data = read_training_data(tmp_path / "faces.csv", cutting)
+    assert data.train.pictures.shape == (6, 72, 72, 3)
+    assert data.train.points is not None
+    assert data.train.points[3].tolist() == pytest.approx([0.3, -0.5])
+
+
+class InTheMiddle:
+    """Finds a face in the middle of each picture that is not black."""
+
+    name = "middle"
+
+    def detect(self, rgb: Picture) -> tuple[Detection, ...]:
+        return (Detection((20, 20, 20, 20), 1.0),) if rgb.max() else ()
+
+
+def test_pictures_without_a_face_are_listed_and_none_at_all_is_an_error(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, {"happy": HAPPY, "sad": SAD}, each=6)
+    write_picture(folder / "sad" / "black.png", np.zeros((48, 48), np.uint8))
+    data = read_training_data(folder, Cutting(CropGeometry(48), detector=InTheMiddle()), share=0.3)
+    assert data.failures == {str(folder / "sad" / "black.png"): "no face was found"}
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="not one face"):
+        read_training_data(folder, CROPS)
+
+
+def test_an_npz_keeps_the_rules_of_ferplus(tmp_path: Path) -> None:
+    data = read_training_data(write_npz(tmp_path / "faces.npz"), CROPS)
+    assert (len(data.train), len(data.validation)) == (96, 24)
+    assert data.train.points is not None
+    assert data.train.points[data.train.labels == HAPPY][0].tolist() == pytest.approx([0.98, 0.19])
+
+
+def test_too_little_to_hold_out_is_one_clear_error(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, {"happy": HAPPY, "sad": SAD}, each=2)
+    with pytest.raises(InputError, match=r"validation split of .* holds no face"):
+        read_training_data(folder, CROPS)

@@ -1,0 +1,124 @@
+"""The results of a job as one file, in the format that somebody asks for, after the fact."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from mien.errors import InputError, JobError, RuntimeMissing
+from mien.formats import check_formats, check_installed
+from mien.jobfiles import Entry, JobFolder, atomic_file
+from mien.jobs import Jobs
+from mien.jobview import Failure, JobView, Tally
+from worker.report import write_format
+from worker.timeline.table import COLUMNS, FORMATS, read_table, values_of
+
+VIDEO_COLUMNS = ("path", *COLUMNS, "reason")
+"""A row for each face of each analysed frame, with its video, and one with a `reason` for each video that failed."""
+
+_TEXTS = frozenset({"path", "track", "emotion", "reason"})
+_GROUP_ROWS = 10_000
+
+
+def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
+    """Write what a job has finished so far to a file, or to standard output; return how many inputs that is.
+
+    Photos and evaluations: the table or document that `worker.report` writes. Videos: `VIDEO_COLUMNS`, or as JSON what
+    is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a format that
+    is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
+    """
+    formats = check_formats(form)
+    if len(formats) > 1:
+        raise InputError(f"one format at a time: {', '.join(formats)} were given")
+    check_installed(formats)
+    if to is None and "parquet" in formats and sys.stdout.isatty():
+        raise InputError("Parquet is not for a terminal: name a file with --to")
+    view, folder = jobs.get(job_id), jobs.folder(job_id)
+    total = Tally.total(_tally(entry) for entry in folder.entries())
+    count = total.done + total.failed
+    if not count:
+        raise JobError(f"job {job_id} has finished nothing yet: there is nothing to export")
+    try:
+        with _opened(to) as file:
+            if view.kind == "video":
+                _write_videos(formats[0], file, view, folder, total)
+            else:
+                write_format(formats[0], file, job_id, total, folder.entries())
+    except OSError as error:
+        raise InputError(f"{to or 'standard output'} cannot be written: {error.strerror or error}") from error
+    return count
+
+
+def _opened(to: Path | None) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdout.buffer) if to is None else atomic_file(to.absolute())
+
+
+def _tally(entry: Entry) -> Tally:
+    faces = entry.get("faces", 0)
+    count = faces if isinstance(faces, int) else len(faces)
+    if "reason" in entry:
+        return Tally(0, 1, count, (Failure(str(entry["path"]), str(entry["reason"])),))
+    return Tally(1, 0, count)
+
+
+def _write_videos(form: str, file: IO[bytes], view: JobView, folder: JobFolder, total: Tally) -> None:
+    if form == "json":
+        document = {
+            "job": view.id,
+            "inputs": total.done + total.failed,
+            "done": total.done,
+            "failed": total.failed,
+            "failures": [failure.to_dict() for failure in total.failures],
+            "videos": [_with_summary(view.out, entry) for entry in folder.entries() if "reason" not in entry],
+        }
+        file.write(json.dumps(document, indent=1).encode() + b"\n")
+    elif form == "csv":
+        text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(VIDEO_COLUMNS)
+        rows.writerows(_video_rows(view.out, folder.entries()))
+        text.detach()  # flushes, and leaves the file open
+    else:
+        _write_parquet(file, _video_rows(view.out, folder.entries()))
+
+
+def _with_summary(out: Path, entry: Entry) -> Mapping[str, Any]:
+    try:
+        return {**entry, "summary": json.loads((out / str(entry["folder"]) / "summary.json").read_text())}
+    except (OSError, ValueError, KeyError):  # taken away since
+        return entry
+
+
+def _video_rows(out: Path, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+    for entry in entries:
+        path = str(entry["path"])
+        tables = (out / str(entry.get("folder", "")) / f"timeline{suffix}" for suffix in FORMATS)
+        table = next((table for table in tables if table.is_file()), None)
+        if table is not None:
+            yield from ((path, *values_of(sighting), "") for sighting in read_table(table))
+        if table is None or "reason" in entry:
+            yield (path, *("" for _ in COLUMNS), entry.get("reason", "its timeline is gone"))
+
+
+def _write_parquet(file: IO[bytes], rows: Iterator[tuple[Any, ...]]) -> None:
+    """Write group by group; what is empty in a CSV is null here."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
+    schema = pa.schema([(name, pa.string() if name in _TEXTS else pa.float64()) for name in VIDEO_COLUMNS])
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(rows, _GROUP_ROWS)):
+            columns = [
+                pa.array([None if value == "" else value for value in column], field.type)
+                for column, field in zip(zip(*group, strict=True), schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -1,0 +1,218 @@
+"""The table of a video: a row for each face in each frame, as CSV or Parquet, written and read row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from mien.errors import InputError, RuntimeMissing
+from mien.jobfiles import atomic_file
+from mien.types import EMOTIONS, UNCERTAIN, Face
+
+LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)
+"""The nine labels that a face can have over time, in the order of every chart."""
+
+COLUMNS = (
+    "frame",
+    "seconds",
+    "track",
+    "x",
+    "y",
+    "width",
+    "height",
+    "emotion",
+    "confidence",
+    *EMOTIONS,
+    "valence",
+    "arousal",
+)
+"""A row for each face in each frame. The box is in pixels of the upright frame; `emotion` and `confidence` are the
+label over time, the eight columns behind them the smoothed probabilities from which it was decided."""
+
+FORMATS = (".csv", ".parquet")
+"""How a table's file may end."""
+
+_ROWS_AT_ONCE = 16_384
+_WHOLE = frozenset({"frame"})
+_WORDS = frozenset({"track", "emotion"})
+
+Row = tuple[int | float | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame of a video.
+
+    `frame` is the frame's number in the video, from 0; `seconds` its presentation time, from the video's first frame.
+    `track` is "1", "2", … in order of appearance in this video, and never an identity.
+    """
+
+    frame: int
+    seconds: float
+    track: str
+    face: Face
+
+    @property
+    def label(self) -> str:
+        """The apparent emotion over time; the frame's own where nothing was smoothed."""
+        return self.face.label or self.face.emotion
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of `label`."""
+        return self.face.label_confidence if self.face.label else self.face.confidence
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Eight probabilities in the order of `EMOTIONS`: smoothed over time, or the frame's own."""
+        return self.face.probabilities if self.face.smoothed is None else self.face.smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What reports need to know of a video: `path` as people gave it, the upright size in pixels, and its length.
+
+    `frames` and `seconds` are what the container was found to hold, `analysed` is how many of the frames were
+    analysed (all, or every n-th).
+    """
+
+    path: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    fps: float
+    analysed: int
+
+    @property
+    def step(self) -> int:
+        """Every how many frames one was analysed."""
+        return max(1, round(self.frames / self.analysed)) if self.analysed else 1
+
+    @property
+    def period_s(self) -> float:
+        """Seconds from one analysed frame to the next, in the mean."""
+        if self.analysed and self.seconds > 0:
+            return self.seconds / self.analysed
+        return self.step / self.fps if self.fps > 0 else 0.04
+
+
+def write_table(sightings: Iterable[Sighting], path: Path) -> None:
+    """Write a `.csv` or `.parquet` with `COLUMNS`, the same numbers in both; it is there whole or not at all.
+
+    Rows are written as they come, so that memory does not grow with the video. Raises InputError for another ending,
+    RuntimeMissing when Parquet is wanted and pyarrow is not installed, OSError when the file cannot be written.
+    """
+    kind = _format_of(path)
+    rows = map(values_of, sightings)
+    with atomic_file(path) as file:
+        if kind == ".csv":
+            _write_csv(rows, file)
+        else:
+            _write_parquet(rows, file)
+
+
+def read_table(path: Path) -> Iterator[Sighting]:
+    """Yield the sightings of a table that `write_table` wrote, row by row.
+
+    A table holds the label over time and the smoothed probabilities: they come back as both the face's own and its
+    smoothed ones. Raises InputError for anything that is not such a table, RuntimeMissing without pyarrow.
+    """
+    rows = _read_csv(path) if _format_of(path) == ".csv" else _read_parquet(path)
+    number = 0
+    try:
+        for number, row in enumerate(rows, 1):  # noqa: B007 - named in the error
+            yield _sighting(row)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} is not a timeline (row {number}: {error}): `mien video` writes one") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _format_of(path: Path) -> str:
+    if path.suffix not in FORMATS:
+        raise InputError(f"a timeline is written as {' or '.join(FORMATS)}, and {path.name} ends otherwise")
+    return path.suffix
+
+
+def values_of(sighting: Sighting) -> Row:
+    """Return the row of a sighting, in the order of `COLUMNS`; rounded here, so that every format holds the same."""
+    x, y, width, height = sighting.face.box
+    return (
+        sighting.frame,
+        round(sighting.seconds, 6),
+        sighting.track,
+        round(x, 2),
+        round(y, 2),
+        round(width, 2),
+        round(height, 2),
+        sighting.label,
+        round(sighting.confidence, 6),
+        *(round(share, 6) for share in sighting.probabilities),
+        round(sighting.face.valence, 4),
+        round(sighting.face.arousal, 4),
+    )
+
+
+def _sighting(row: Mapping[str, str | int | float]) -> Sighting:
+    shares = tuple(float(row[name]) for name in EMOTIONS)
+    label, confidence = str(row["emotion"]), float(row["confidence"])
+    if label not in LABELS:
+        raise ValueError(f"unknown emotion {label!r}")
+    face = Face(
+        box=(float(row["x"]), float(row["y"]), float(row["width"]), float(row["height"])),
+        emotion=label,
+        confidence=confidence,
+        probabilities=shares,
+        valence=float(row["valence"]),
+        arousal=float(row["arousal"]),
+        track=str(row["track"]),
+        smoothed=shares,
+        label=label,
+        label_confidence=confidence,
+    )
+    return Sighting(int(row["frame"]), float(row["seconds"]), str(row["track"]), face)
+
+
+def _write_csv(rows: Iterator[Row], file: IO[bytes]) -> None:
+    text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    text.detach()  # flushes, and leaves the file open
+
+
+def _read_csv(path: Path) -> Iterator[Mapping[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file, strict=True)
+
+
+def _write_parquet(rows: Iterator[Row], file: IO[bytes]) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
+    words = pa.dictionary(pa.int32(), pa.string())
+    kinds = {name: words if name in _WORDS else pa.int64() if name in _WHOLE else pa.float64() for name in COLUMNS}
+    schema = pa.schema(list(kinds.items()))
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+            columns = zip(*chunk, strict=True)
+            arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _read_parquet(path: Path) -> Iterator[Mapping[str, str | int | float]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RuntimeMissing("reading Parquet needs pyarrow: install mien[parquet]") from error
+    with path.open("rb") as file, parquet.ParquetFile(file) as table:
+        for batch in table.iter_batches(_ROWS_AT_ONCE):
+            yield from batch.to_pylist()

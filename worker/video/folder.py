@@ -1,0 +1,141 @@
+"""One video of a job: its input, its folder among the job's files, and the folder of its results."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.addresses import is_local, stem_of
+from mien.errors import JobError
+from mien.jobfiles import Entry, Input, Inputs, JobFolder, write_json
+from mien.videojob import TABLE_FORMATS
+from worker.video.found import Found
+from worker.video.plan import Plan, Ticks, read_plan, read_times
+from worker.video.tracks import Seen, analysed, seen_in
+
+if TYPE_CHECKING:
+    from worker.timeline.table import Sighting
+
+_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
+_LONGEST_NAME = 80
+# What is only needed until the results are written.
+_SCRATCH = ("analysed", "followed", "rendered", "moments")
+
+
+@dataclass(slots=True)
+class VideoFolder:
+    """Everything about input `index` of a job."""
+
+    job: JobFolder
+    inputs: Inputs
+    index: int
+    item: Input
+    _plan: Plan | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, job: JobFolder, inputs: Inputs, index: int) -> VideoFolder:
+        """Return the folder of an input; raises JobError when there is none of that number."""
+        return cls(job, inputs, index, inputs.item(index))
+
+    @property
+    def path(self) -> Path:
+        """Where the steps leave what they have finished."""
+        return self.job.video(self.index)
+
+    @property
+    def source(self) -> Path:
+        """The file of the video: where it lies, or where it was fetched to."""
+        return Path(self.item.address) if is_local(self.item.address) else self.path / "source"
+
+    @property
+    def every(self) -> int:
+        """Every how many frames one is analysed."""
+        every = self.inputs.options.get("every", 1)
+        return max(1, every) if isinstance(every, int) else 1
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """How the table is wanted."""
+        asked = self.inputs.options.get("formats", ["csv"])
+        named = asked if isinstance(asked, list) else [str(asked)]
+        return tuple(name for name in TABLE_FORMATS if name in named) or ("csv",)
+
+    @property
+    def name(self) -> str:
+        """The name of the folder of results: after the video, with its number when there are several."""
+        stem = _UNSAFE.sub("_", stem_of(self.item.label))[:_LONGEST_NAME].strip(".") or "video"
+        return stem if len(self.inputs.items) == 1 else f"{self.index + 1}-{stem}"
+
+    @property
+    def results(self) -> Path:
+        """The folder of results."""
+        return self.inputs.out / self.name
+
+    @property
+    def plan(self) -> Plan:
+        """The plan; raises JobError when there is none."""
+        if self._plan is None:
+            self._plan = read_plan(self.path)
+        return self._plan
+
+    @property
+    def times(self) -> Ticks:
+        """When each frame is shown."""
+        return read_times(self.path)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the video has ended, well or not."""
+        return (self.path / "done.json").exists()
+
+    @property
+    def entry(self) -> Entry:
+        """What became of the video; raises JobError while it has not ended."""
+        try:
+            entry = json.loads((self.path / "done.json").read_text())
+            if isinstance(entry, dict) and "path" in entry:
+                return entry
+        except (OSError, ValueError):
+            pass
+        raise JobError(f"video {self.index} has not ended after all: retry the job")
+
+    def end(self, entry: dict[str, Any]) -> None:
+        """Store what became of the video, and remove what is not needed any more."""
+        write_json(self.path / "done.json", entry)
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what only the steps needed."""
+        for name in _SCRATCH:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("source", "frames.npy", "moments.json"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def rendered(self, segment: int) -> Path:
+        """The file of a segment of the annotated video."""
+        return self.path / "rendered" / f"{segment}.mp4"
+
+    def moments(self, segment: int) -> Path:
+        """The file of the moments of a segment."""
+        return self.path / "moments" / f"{segment}.npz"
+
+    def found(self, segment: int) -> Found:
+        """Return what was found in a segment; raises JobError when it is not analysed."""
+        return Found.read(analysed(self.path, segment))
+
+    def seen(self, segments: Sequence[int] | None = None) -> Iterator[Seen]:
+        """Yield the analysed frames with their faces over time, of all or some segments."""
+        return seen_in(self.path, self.plan, segments)
+
+    def sightings(self, segments: Sequence[int] | None = None) -> Iterator[Sighting]:
+        """Yield every face of every analysed frame, of all or some segments."""
+        from worker.timeline.table import Sighting
+
+        for each in self.seen(segments):
+            for face in each.faces:
+                yield Sighting(each.number, each.seconds, face.track, face)

@@ -1,0 +1,279 @@
+"""The steps of video jobs; each leaves a file that says that it is finished, and doing it again changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import cv2
+from rq import Retry
+
+from mien.errors import VideoError
+from mien.jobfiles import Entry, write_json
+from mien.jobplan import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
+from mien.jobview import Failure, Tally
+from mien.logs import get_logger
+from worker.step import JobSteps, Step
+from worker.video import moments
+from worker.video.analyse import analyse_segment
+from worker.video.encode import choose_encoder
+from worker.video.fetch import fetch
+from worker.video.folder import VideoFolder
+from worker.video.join import join
+from worker.video.plan import write_plan
+from worker.video.probe import probe
+from worker.video.render import render_segment
+from worker.video.results import choose_moments, wanted_in, write_overview, write_reports
+from worker.video.source import need_av
+from worker.video.tracks import analysed, follow_video
+
+_REPORT_S = 0.5
+# Somebody else may have killed a worker, but hardly three in a row over the same part of a video.
+_DEADLY_AFTER = 3
+# How much of the work on a frame its analysis is, where it is drawn and encoded as well.
+_ANALYSIS_SHARE = 0.7
+_FORGOTTEN = ("analyse", "render")
+
+log = get_logger(__name__)
+
+
+class VideoJobs(JobSteps):
+    """The steps of video jobs; a stop is looked for between groups of frames."""
+
+    kind = "video"
+
+    def _steps(self) -> Mapping[str, Step]:
+        return {
+            VIDEO_PLAN: self.plan,
+            VIDEO_ANALYSE: self.analyse,
+            VIDEO_FOLLOW: self.follow,
+            VIDEO_RENDER: self.render,
+            VIDEO_JOIN: self.join,
+            VIDEO_REPORT: self.write_report,
+        }
+
+    def plan(self, job_id: str, attempt: int, index: int) -> Retry | None:
+        """Look at a video without decoding it, and decide on its segments."""
+
+        def work(video: VideoFolder) -> None:
+            need_av()
+            fetch(video.item.address, video.source, self._jobs.settings.video_max_mb)
+            plan, times = probe(video.source, self._jobs.settings.video_max_pixels)
+            write_plan(video.path, plan, times, render=video.inputs.annotate)
+            self.report(job_id, {f"{index}-plan": Tally(units=(0, plan.frames))})
+
+        return self._work(job_id, index, work)
+
+    def analyse(self, job_id: str, attempt: int, index: int, segment: int) -> Retry | None:
+        """Find and classify the faces of a segment."""
+
+        def work(video: VideoFolder) -> Retry | None:
+            path = analysed(video.path, segment)
+            if path.exists():
+                return None
+            progress = _Progress(self, job_id, attempt, f"{index}-analyse-{segment}", _analysis_share(video))
+            try:
+                found = analyse_segment(
+                    video.source,
+                    video.plan,
+                    video.times,
+                    video.plan.segments[segment],
+                    self._analyzer,
+                    every=video.every,
+                    threads=self._jobs.settings.threads,
+                    goes_on=progress,
+                )
+            except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+                log.warning("video cannot be analysed", path=video.item.label, exc_info=True)
+                raise VideoError(
+                    f"cannot be analysed: {' '.join(str(error).split()) or type(error).__name__}"
+                ) from error
+            if found is None:
+                return progress.left()
+            found.write(path)
+            progress.finish(video.plan.segments[segment].frames)
+            return None
+
+        return self._work(job_id, index, work)
+
+    def follow(self, job_id: str, attempt: int, index: int) -> Retry | None:
+        """Follow the faces through all segments, and choose the moments for the contact sheet."""
+
+        def work(video: VideoFolder) -> Retry | None:
+            progress = _Progress(self, job_id, attempt)
+            faces = follow_video(video.path, video.plan, self._jobs.settings.smoothing_ms, goes_on=lambda: progress(0))
+            if faces is None:
+                return progress.left()
+            choose_moments(video)
+            write_json(video.path / "tracks.json", {"tracks": faces.tracks})
+            return None
+
+        return self._work(job_id, index, work)
+
+    def render(self, job_id: str, attempt: int, index: int, segment: int) -> Retry | None:
+        """Draw the faces of a segment into its frames and encode them."""
+
+        def work(video: VideoFolder) -> Retry | None:
+            if video.rendered(segment).exists():
+                return None
+            settings, plan = self._jobs.settings, video.plan
+            progress = _Progress(self, job_id, attempt, f"{index}-render-{segment}", 1 - _analysis_share(video))
+            cutter = moments.Cutter(plan, wanted_in(video, segment, moments.wanted(video.path)))
+            around = [number for number in (segment - 1, segment, segment + 1) if 0 <= number < len(plan.segments)]
+            is_whole = render_segment(
+                video.source,
+                plan,
+                video.times,
+                plan.segments[segment],
+                list(video.seen(around if video.every > 1 else [segment])),
+                video.rendered(segment),
+                encoder=choose_encoder(settings.video_encoder),
+                every=video.every,
+                threads=settings.threads,
+                see=cutter.see,
+                before_end=lambda: cutter.write(video.moments(segment)),
+                goes_on=progress,
+            )
+            if not is_whole:
+                return progress.left()
+            progress.finish(plan.segments[segment].frames)
+            return None
+
+        return self._work(job_id, index, work)
+
+    def join(self, job_id: str, attempt: int, index: int) -> Retry | None:
+        """Join the segments, add the sound, and write the tables and reports."""
+
+        def work(video: VideoFolder) -> None:
+            self._end(job_id, video, self._results(video))
+
+        return self._work(job_id, index, work)
+
+    def write_report(self, job_id: str, attempt: int) -> None:
+        """Write the overview of a job whose videos have all ended, and say that it is done.
+
+        Raises JobError when one has not ended after all, OSError when it cannot be written.
+        """
+        inputs = self.inputs(job_id)
+        folder = self._jobs.folder(job_id)
+        videos = [VideoFolder.of(folder, inputs, index) for index in range(len(inputs.items))]
+        entries = [video.entry for video in videos]
+        for video in videos:
+            video.clean()
+        total = Tally.total(tally_of(entry) for entry in entries)
+        write_overview(job_id, inputs.out, total, entries)
+        for video in videos:
+            self._say(job_id, video)
+        self.end(job_id, attempt, "done")
+        log.info("job done", job=job_id, done=total.done, failed=total.failed, faces=total.faces, out=str(inputs.out))
+
+    def _work(self, job_id: str, index: int, work: Callable[[VideoFolder], Retry | None]) -> Retry | None:
+        """Do something for a video that has not ended; what is wrong with the video ends it, and no other."""
+        video = VideoFolder.of(self._jobs.folder(job_id), self.inputs(job_id), index)
+        if video.is_done:
+            return None
+        try:
+            if self.deaths >= _DEADLY_AFTER:
+                raise VideoError("workers died while they read this video: it is left out")
+            return work(video)
+        except VideoError as error:
+            log.info("video failed", job=job_id, path=video.item.label, reason=str(error))
+            self._end(job_id, video, {"path": video.item.label, "reason": str(error)})
+            return None
+
+    def _results(self, video: VideoFolder) -> Entry:
+        from worker.timeline.table import VideoFacts
+
+        plan = video.plan
+        found = [video.found(segment) for segment in range(len(plan.segments))]
+        frames = sum(len(each.numbers) for each in found)
+        if not frames:
+            raise VideoError("none of its frames can be decoded")
+        faces = sum(len(each.frame) for each in found)
+        facts = VideoFacts(
+            path=video.item.label,
+            width=plan.width,
+            height=plan.height,
+            frames=plan.frames,
+            seconds=plan.seconds,
+            fps=float(plan.fps),
+            analysed=sum(len(each.analysed) for each in found),
+        )
+        entry: Entry = {
+            "path": video.item.label,
+            "folder": video.name,
+            "width": plan.width,
+            "height": plan.height,
+            "fps": round(float(plan.fps), 3),
+            "seconds": round(plan.seconds, 3),
+            "frames": plan.frames,
+            "missing": plan.frames - frames,
+            "analysed": facts.analysed,
+            "faces": faces,
+            "tracks": len({track for each in video.seen() for track in (face.track for face in each.faces)}),
+        }
+        if video.inputs.annotate:
+            segments = [(video.rendered(number), each.ticks.tolist()) for number, each in enumerate(found)]
+            entry["annotated"] = f"{video.name}/annotated.mp4"
+            entry["sound"] = join(video.source, plan, segments, video.results / "annotated.mp4")
+        entry |= write_reports(video, facts)
+        if plan.broken:
+            entry["reason"] = plan.broken
+        return entry
+
+    def _end(self, job_id: str, video: VideoFolder, entry: Entry) -> None:
+        video.end(entry)
+        self._say(job_id, video)
+        log.info("video ended", job=job_id, path=video.item.label, reason=entry.get("reason", ""))
+
+    def _say(self, job_id: str, video: VideoFolder) -> None:
+        """Say what became of a video; what was only progress is forgotten, so that nothing counts twice."""
+        parts: dict[str, Tally | None] = {f"{video.index}-plan": None}
+        if (video.path / "plan.json").exists():
+            segments = range(len(video.plan.segments))
+            parts |= dict.fromkeys(f"{video.index}-{step}-{number}" for step in _FORGOTTEN for number in segments)
+        parts[str(video.index)] = tally_of(video.entry)
+        self.patiently(lambda: self._jobs.report(job_id, parts))
+
+
+class _Progress:
+    """Asks between groups of frames whether to go on, and says how far a segment is."""
+
+    def __init__(self, steps: VideoJobs, job_id: str, attempt: int, part: str = "", share: float = 0.0) -> None:
+        self._steps = steps
+        self._job = (job_id, attempt)
+        self._part = part
+        self._share = share
+        self._said_s = time.monotonic()
+        self._reason = ""
+
+    def __call__(self, done: int) -> bool:
+        self._reason = self._steps.why_stop(*self._job)
+        self._steps.at(f"frame {done}")
+        if not self._reason and self._part and time.monotonic() - self._said_s >= _REPORT_S:
+            self._said_s = time.monotonic()
+            self._steps.report_if_possible(self._job[0], {self._part: Tally(units=(int(done * self._share), 0))})
+        return not self._reason
+
+    def finish(self, frames: int) -> None:
+        """Say that the segment is finished."""
+        done = int(frames * self._share) if self._share >= 0.5 else frames - int(frames * (1 - self._share))
+        self._steps.report_if_possible(self._job[0], {self._part: Tally(units=(done, 0))})
+
+    def left(self) -> Retry | None:
+        """Return what a step returns that did not go on."""
+        log.info("video left", job=self._job[0], part=self._part, reason=self._reason)
+        return self._steps.handed_back() if self._reason == "stopping" else None
+
+
+def tally_of(entry: Entry) -> Tally:
+    """Count a video that has ended."""
+    frames = int(entry.get("frames", 0))
+    if "reason" in entry:
+        failure = Failure(str(entry["path"]), str(entry["reason"]))
+        return Tally(0, 1, int(entry.get("faces", 0)), (failure,), (frames, frames))
+    return Tally(1, 0, int(entry.get("faces", 0)), (), (frames, frames))
+
+
+def _analysis_share(video: VideoFolder) -> float:
+    return _ANALYSIS_SHARE if video.inputs.annotate else 1.0

@@ -1,0 +1,122 @@
+"""What is known of a video before a face is looked for: its size, its frames, and the segments it is worked on in.
+
+    plan.json      `Plan`, written last: it says that the planning is finished
+    frames.npy     int64 [frames]: when each frame is shown, in ticks of the container, in order
+
+Segments begin at key frames about 30 s apart. They depend on the video alone, never on workers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import JobError
+from mien.jobfiles import atomic_file, write_json
+
+SEGMENT_S = 30.0
+
+Ticks = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The frames shown from tick `start` up to `end` (None: to the last one), from frame number `first` on.
+
+    `key_dts` is the decoding time of the key frame that it begins with; None: it begins with the file.
+    """
+
+    start: int
+    end: int | None
+    key_dts: int | None
+    first: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a video is.
+
+    `width` and `height` are those of the upright frame, the stored frame is `turns` quarter turns (counter-clockwise)
+    and then a flip left to right away from it. `tick` is seconds a tick, `origin` the tick of the first frame. `timed`:
+    every frame has a time of its own in the container. `colours` are FFmpeg's numbers of matrix, range, primaries and
+    transfer, `pixels` its pixel format. `broken` says why the video could not be read to its end, or nothing.
+    """
+
+    width: int
+    height: int
+    turns: int
+    mirrored: bool
+    tick: Fraction
+    origin: int
+    fps: Fraction
+    seconds: float
+    timed: bool
+    colours: tuple[int, int, int, int]
+    pixels: str
+    aspect: Fraction
+    has_sound: bool
+    broken: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def frames(self) -> int:
+        """How many frames the container holds."""
+        return sum(segment.frames for segment in self.segments)
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height as frames come from the decoder."""
+        return (self.height, self.width) if self.turns % 2 else (self.width, self.height)
+
+    @property
+    def even_size(self) -> tuple[int, int]:
+        """Width and height of the annotated video: even, for 4:2:0 colours."""
+        return self.width + self.width % 2, self.height + self.height % 2
+
+    def seconds_at(self, ticks: int) -> float:
+        """Return the time of a frame from the first one."""
+        return float((ticks - self.origin) * self.tick)
+
+
+def write_plan(folder: Path, plan: Plan, times: Ticks, *, render: bool) -> None:
+    """Store a plan; `render`: whether an annotated video is wanted. Raises OSError when it cannot be written."""
+    with atomic_file(folder / "frames.npy") as file:
+        np.save(file, times)
+    document = asdict(plan)
+    for name in ("tick", "fps", "aspect"):
+        document[name] = str(document[name])
+    document["parts"] = [list(asdict(segment).values()) for segment in plan.segments]
+    # What `mien.jobplan` reads: how many steps there are.
+    document |= {"segments": len(plan.segments), "frames": plan.frames, "render": render}
+    write_json(folder / "plan.json", document)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of a video; raises JobError when there is none that can be used."""
+    try:
+        document: dict[str, Any] = json.loads((folder / "plan.json").read_text())
+        parts = document.pop("parts")
+        del document["frames"], document["render"]
+        document |= {name: Fraction(document[name]) for name in ("tick", "fps", "aspect")}
+        matrix, span, primaries, transfer = (int(number) for number in document["colours"])
+        document["colours"] = (matrix, span, primaries, transfer)
+        document["segments"] = tuple(Segment(*part) for part in parts)
+        return Plan(**document)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise JobError(f"the plan in {folder} cannot be read ({error}): queue the job again") from error
+
+
+def read_times(folder: Path) -> Ticks:
+    """Return when each frame is shown; raises JobError when the file cannot be read."""
+    try:
+        times: Ticks = np.load(folder / "frames.npy", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise JobError(f"the plan in {folder} cannot be read ({error}): queue the job again") from error
+    return times

@@ -1,0 +1,119 @@
+"""What a person gets of a video: tables, plot, report, contact sheet, summary; and one overview of a job's videos."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from mien.jobfiles import Entry, atomic_file, write_json
+from mien.jobview import Tally
+from worker.video import moments
+from worker.video.encode import remove_leftovers
+from worker.video.folder import VideoFolder
+
+if TYPE_CHECKING:
+    from worker.timeline.contact import Moment
+    from worker.timeline.table import Sighting, VideoFacts
+
+COLUMNS = ("path", "seconds", "frames", "missing", "analysed", "tracks", "faces", "folder", "reason")
+"""A row for each video of a job: `faces` are sightings, a face in a frame each; `missing` frames cannot be decoded."""
+
+
+def choose_moments(video: VideoFolder) -> None:
+    """Choose the faces for the contact sheet, from what all segments hold."""
+    from worker.timeline.contact import clearest
+
+    moments.choose(video.path, clearest(video.sightings(), moments.CANDIDATES))
+
+
+def wanted_in(video: VideoFolder, segment: int, wanted: set[tuple[int, str]]) -> dict[int, list[Sighting]]:
+    """Return the sightings of a segment whose pixels are wanted, by the number of their frame."""
+    found: dict[int, list[Sighting]] = {}
+    part = video.plan.segments[segment]
+    if any(part.first <= frame < part.first + part.frames for frame, _ in wanted):
+        for sighting in video.sightings([segment]):
+            if (sighting.frame, sighting.track) in wanted:
+                found.setdefault(sighting.frame, []).append(sighting)
+    return found
+
+
+def write_reports(video: VideoFolder, facts: VideoFacts) -> dict[str, object]:
+    """Write everything but the annotated video; return the names of the files, below the job's results.
+
+    Raises RuntimeMissing without a package that a format needs, OSError when a file cannot be written.
+    """
+    from worker.timeline.columns import Timeline
+    from worker.timeline.contact import contact_sheet, sharpest
+    from worker.timeline.html import report_html
+    from worker.timeline.plot import plot_png
+    from worker.timeline.summary import summary
+    from worker.timeline.table import write_table
+
+    out = video.results
+    out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
+    tables = [out / f"timeline.{name}" for name in video.formats]
+    for table in tables:
+        write_table(video.sightings(), table)
+    timeline = Timeline.of(video.sightings())
+    figures = summary(facts, timeline)
+    plot_png(facts, timeline, out / "timeline.png")
+    report_html(facts, timeline, figures, out / "report.html")
+    contact_sheet(facts, sharpest(list(_moments(video))), out / "contact.jpg")
+    write_json(out / "summary.json", figures)
+    return {
+        "timeline": [_below(video, table) for table in tables],
+        "plot": _below(video, out / "timeline.png"),
+        "report": _below(video, out / "report.html"),
+        "contact": _below(video, out / "contact.jpg"),
+        "summary": _below(video, out / "summary.json"),
+    }
+
+
+def write_overview(job_id: str, out: Path, total: Tally, entries: Sequence[Entry]) -> None:
+    """Write `results.json` and `results.csv`: every video once, and why some failed."""
+    with atomic_file(out / "results.csv") as file:
+        text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows([entry.get(name, "") for name in COLUMNS] for entry in entries)
+        text.detach()
+    document = {
+        "job": job_id,
+        "inputs": total.done + total.failed,
+        "done": total.done,
+        "failed": total.failed,
+        "failures": [failure.to_dict() for failure in total.failures],
+        "videos": [entry for entry in entries if "folder" in entry],
+    }
+    with atomic_file(out / "results.json") as file:
+        file.write(json.dumps(document, indent=1).encode() + b"\n")
+
+
+def _moments(video: VideoFolder) -> Iterator[Moment]:
+    from worker.timeline.contact import Moment
+
+    wanted = moments.wanted(video.path)
+    for number, segment in enumerate(video.plan.segments):
+        sightings = wanted_in(video, number, wanted)
+        if not sightings:
+            continue
+        path = video.moments(number)
+        if not path.exists():  # nothing was rendered
+            moments.cut_segment(video.source, video.plan, video.times, segment, sightings, path)
+        by_place = {(each.frame, each.track): each for each in _flat(sightings.values())}
+        for frame, track, crop in moments.read_crops(path):
+            yield Moment(by_place[frame, track], crop)
+
+
+def _flat(groups: Iterable[Iterable[Sighting]]) -> Iterator[Sighting]:
+    for group in groups:
+        yield from group
+
+
+def _below(video: VideoFolder, path: Path) -> str:
+    return path.relative_to(video.inputs.out).as_posix()
