@@ -13,7 +13,7 @@ DEFAULT = ("convnext-atto", "convnext-femto", "convnext-pico", "mobilenetv3-smal
 
 
 def compare(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data as for `mien train`.")],
     backbone: Annotated[list[str] | None, typer.Option(help="A backbone; again for several.")] = None,
     minutes_each: Annotated[float, typer.Option(min=0.01, help="Minutes of training for each.")] = 20.0,
     weights: Annotated[str, typer.Option(help="What each starts from: none or imagenet.")] = "none",

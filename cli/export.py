@@ -10,7 +10,7 @@ import typer
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or a set of weights (.zip).")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz, to check the export with.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled faces to check with, as for training.")],
     to: Annotated[Path | None, typer.Option(help="The zip to write; RUN/NAME.zip without it.")] = None,
     name: Annotated[str, typer.Option(help="Name of the weights.")] = "ferplus-atto",
     openvino: Annotated[Path | None, typer.Option(help="Also write an OpenVINO model into this folder.")] = None,

@@ -29,7 +29,8 @@ _DATA, _RUN, _LEARN, _CHANGE = "Net and data", "Run", "Learning", "Changes to pi
 
 
 def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz, a folder of class folders, or a CSV.")],
+    crops: Annotated[bool, typer.Option(help="The pictures are faces cut out already.", rich_help_panel=_DATA)] = False,
     backbone: Annotated[
         str,
         typer.Option(help="convnext-atto … convnext-xlarge, or an application of Keras.", rich_help_panel=_DATA),
@@ -146,7 +147,7 @@ def train(
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
     from models.training.plan import Augmentation, Plan
-    from models.training.run import Wanted
+    from models.training.run import UNUSABLE_NAME, Wanted
     from models.training.run import train as train_model
 
     configure_logs("warning")
@@ -170,10 +171,12 @@ def train(
         patience=patience,
         precision=precision.value,
     )
-    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value)
+    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops)
     console = Console()
     with TrainingView(console) as view:
         finished = train_model(data, wanted, plan, out, name, resume, view.show)
     figures = finished.weights.figures["validation"]
     print_figures({**figures, **finished.label("validation")}, as_json=False, console=console)
     console.print(f"written: {finished.path}", soft_wrap=True)
+    if (out / UNUSABLE_NAME).exists():
+        console.print(f"pictures that could not be used, and why: {out / UNUSABLE_NAME}", soft_wrap=True)

@@ -14,7 +14,7 @@ from mien.settings import Settings
 from mien.types import Detection, Face
 from models import weights as weights_file
 from models.classifier import Classifier
-from models.detector import Detector, open_detector
+from models.detector import Detector, detector_of
 from models.picture import Picture
 from models.runtime import open_runtime
 
@@ -99,12 +99,7 @@ def open_analyzer(settings: Settings) -> PixelAnalyzer:
 
 def _open_detector(settings: Settings, opened: list[Detector | Exception]) -> None:
     try:
-        detector = open_detector(
-            settings.detector,
-            smallest_face_px=settings.smallest_face_px,
-            yunet=settings.yunet,
-            threads=settings.threads,
-        )
+        detector = detector_of(settings)
         detector.detect(np.zeros(_WARM_SHAPE, np.uint8))
         opened.append(detector)
     except Exception as error:  # raised again on the thread that asked

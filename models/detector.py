@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mien.errors import RuntimeMissing, SettingsError
+from mien.settings import Settings
 from mien.types import Detection
 from models.picture import Picture
 
@@ -62,6 +63,16 @@ def open_detector(
     from models.blazeface import BlazeFace
 
     return BlazeFace(smallest_face_px, threads=threads, precision=precision, cache_dir=cache_dir)
+
+
+def detector_of(settings: Settings) -> Detector:
+    """Return the detector that the settings ask for; raises what `open_detector` raises."""
+    return open_detector(
+        settings.detector,
+        smallest_face_px=settings.smallest_face_px,
+        yunet=settings.yunet,
+        threads=settings.threads,
+    )
 
 
 def _choose(yunet: Path | None) -> Literal["blazeface", "yunet", "haar"]:

@@ -10,7 +10,7 @@ from mien.errors import InputError
 from mien.settings import Settings
 from models import weights as weights_file
 from models.classifier import Classifier
-from models.detector import open_detector
+from models.detector import detector_of
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.reader import FaceReader, Listener
@@ -50,16 +50,7 @@ def measure(data: LabelledData, wanted: Wanted, settings: Settings, listen: List
     weights = weights_file.load(settings.weights)
     runtime = open_runtime(weights, settings.runtime, threads=settings.threads, precision=settings.precision)
     crops = data.crops or wanted.crops
-    detector = (
-        None
-        if crops
-        else open_detector(
-            settings.detector,
-            smallest_face_px=settings.smallest_face_px,
-            yunet=settings.yunet,
-            threads=settings.threads,
-        )
-    )
+    detector = None if crops else detector_of(settings)
     changes = CORRUPTIONS if wanted.corruptions else ()
     views = (UNCHANGED, MIRROR, *SHIFTS) if wanted.tta else (UNCHANGED,)
     readings = FaceReader(Classifier(weights, runtime), detector).read(

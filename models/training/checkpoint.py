@@ -27,7 +27,7 @@ class Progress:
 
     step: int = 0
     minutes: float = 0.0
-    best_accuracy: float = 0.0
+    best_accuracy: float = -1.0
     stale_epochs: int = 0
     phase: int = 0
 

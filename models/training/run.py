@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,25 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, RuntimeMissing, WeightsError
+from mien.settings import load_settings
 from models import graph
 from models import weights as weights_file
+from models.detector import detector_of
 from models.runtime import open_runtime
 from models.training import checkpoint, fidelity, prior
-from models.training.data import FaceSet, face_set, prepare, read_npz, training_set
+from models.training.data import FaceSet, prepare
 from models.training.evaluate import calibrated, logits_of
+from models.training.faces import Cutting, read_training_data
 from models.training.fidelity import Fidelity
 from models.training.plan import Listener, Plan
-from models.weights import Weights
+from models.weights import CropGeometry, Weights
 
 if TYPE_CHECKING:
     from models.training.nets import Arrays, Net
+
+UNUSABLE_NAME = "unusable.csv"
 
 Backend = Literal["tensorflow", "torch", "jax"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth)."""
+    """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth).
+
+    `crops` says that the pictures of a folder or CSV are faces cut out already.
+    """
 
     backbone: str = "convnext-atto"
     stem: str = ""
@@ -38,6 +47,7 @@ class Wanted:
     start: str = "none"
     teachers: tuple[Path, ...] = ()
     backend: Backend = "tensorflow"
+    crops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,9 @@ class Finished:
 
 
 def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resume: bool, listen: Listener) -> Finished:
-    """Train on an npz and write `folder`/`name`.zip; `resume` goes on from the folder's checkpoint, if there is one.
+    """Train on an npz, folder or CSV and write `folder`/`name`.zip; `resume` goes on from the folder's checkpoint.
+
+    Pictures that cannot be used are listed in `folder`/unusable.csv.
 
     Raises InputError when the data or the folder does not fit, SettingsError for an unknown backbone, RuntimeMissing
     without the backend.
@@ -70,14 +82,14 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     net = net_of(wanted.backbone, wanted.stem, wanted.size)
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
-    raw = read_npz(data)
-    learn, validation = training_set(raw), face_set(raw, "validation")
+    found = read_training_data(data, _cutting(net, data, wanted.crops), seed=plan.seed)
+    _write_unusable(found.failures, folder)
     teacher = Teacher(teachers) if teachers else None
-    trainer = Trainer(plan, net, learn, validation, folder, start=start, teacher=teacher)
+    trainer = Trainer(plan, net, found.train, found.validation, folder, start=start, teacher=teacher)
     if resume:
         trainer.resume()
     trainer.run(listen)
-    return finish(folder, net, validation, name)
+    return finish(folder, net, found.validation, name)
 
 
 def finish(folder: Path, net: Net, validation: FaceSet, name: str, to: Path | None = None) -> Finished:
@@ -103,16 +115,19 @@ def export(
         from models.training.nets import ConvNeXt, net_from
     except ImportError as error:
         raise RuntimeMissing(f"an export is compared with Keras ({error}): install mien[train]") from error
-    validation = face_set(read_npz(data), "validation")
-    faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
     if run.is_dir():
-        net, path = net_from(checkpoint.net_facts(run)), to or run / f"{name}.zip"
-        arrays = checkpoint.load_arrays(run / checkpoint.BEST_NAME)
-        finished = finish(run, net, validation, name, path)
-        arrays = _shifted(arrays, finished.shift)
+        net = net_from(checkpoint.net_facts(run))
     else:
         loaded = weights_file.load(run)
-        net, path = ConvNeXt(graph.architecture_of(loaded)), to or run.with_name(f"{name}.exported.zip")
+        net = ConvNeXt(graph.architecture_of(loaded))
+    validation = read_training_data(data, _cutting(net, data, crops=False)).validation
+    faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
+    if run.is_dir():
+        path = to or run / f"{name}.zip"
+        shift = finish(run, net, validation, name, path).shift
+        arrays: Arrays = _shifted(checkpoint.load_arrays(run / checkpoint.BEST_NAME), shift)
+    else:
+        path = to or run.with_name(f"{name}.exported.zip")
         arrays = graph.read_arrays(loaded.onnx)
         weights_file.save(replace(loaded, onnx=net.weights(arrays, loaded.name).onnx), path)
     model = net.build()
@@ -148,6 +163,21 @@ def start_arrays(net: Net, start: str) -> Arrays | None:
     if path.suffix == ".pth":
         return applications.read_torch(path, net.build())
     return graph.read_arrays(weights_file.load(path).onnx)
+
+
+def _cutting(net: Net, data: Path, crops: bool) -> Cutting:
+    """Return how faces are cut from pictures: by the detector of the settings, unless they are cut out already."""
+    cut_already = crops or data.suffix.lower() == ".npz"
+    detector = None if cut_already else detector_of(load_settings())
+    return Cutting(CropGeometry(net.input_size), detector=detector)
+
+
+def _write_unusable(failures: Mapping[str, str], folder: Path) -> None:
+    if not failures:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / UNUSABLE_NAME).open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "reason"), *failures.items()])
 
 
 def _learned(arrays: Arrays) -> int:

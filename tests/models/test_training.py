@@ -11,15 +11,17 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from mien.errors import InputError, SettingsError
+from mien.types import EMOTIONS
 from models import weights as weights_file
 from models.runtime import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.plan import Plan
-from tests.models.tiny_faces import write_npz
+from tests.models.tiny_faces import picture, write_npz
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 ROOT = Path(weights_file.__file__).parents[1]
@@ -127,3 +129,24 @@ def test_the_command_ends_in_time_and_writes_weights(tmp_path: Path) -> None:
     again = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert again.returncode != 0
     assert "--resume" in again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_folder_of_class_folders_is_trained_on_and_bad_files_are_listed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for index, name in enumerate(EMOTIONS[:3] * 12):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(folder / f"{index}.png"), picture(EMOTIONS.index(name), rng))
+    (tmp_path / "data" / EMOTIONS[0] / "broken.png").write_bytes(b"no picture")
+    out = tmp_path / "run"
+    command = mien(
+        str(tmp_path / "data"), "--crops", "--stem", "conv-4", "--size", "32", "--epochs", "1", "--batch", "8",
+        "--out", str(out), "--name", "own",
+    )  # fmt: skip
+    run = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=240, check=True)
+    assert "unusable.csv" in run.stdout
+    (row,) = list(csv.DictReader((out / "unusable.csv").read_text().splitlines()))
+    assert row["path"].endswith("broken.png")
+    assert weights_file.load(out / "own.zip").figures["validation"]["n"] >= 1
