@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -22,6 +23,21 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return cast(structlog.stdlib.BoundLogger, structlog.get_logger(module=name))
 
 
+class StderrLogger:
+    """Prints to stderr as it is then; where that is not possible (its disk is full, its reader gone), it says nothing.
+
+    A service must not die of what it has to say.
+    """
+
+    def msg(self, message: str) -> None:
+        """Print one line."""
+        with contextlib.suppress(OSError, ValueError):
+            print(message, file=sys.stderr, flush=True)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
 def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "text") -> None:
     """Send every event of this process to stderr, at `level` and above. Called once, by the process' entry point."""
     renderer: structlog.typing.Processor = (
@@ -38,7 +54,7 @@ def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "t
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # stderr as it is then, not as it is now
+        logger_factory=lambda *_: StderrLogger(),
         cache_logger_on_first_use=False,
     )
 

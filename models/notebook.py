@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from mien.settings import load_settings
 from models.analyzer import open_analyzer
 from models.given import name_of, photo_of, whole
 from models.photo import Photo
+from models.picture import Picture
 from models.result import PictureResult
 
 if TYPE_CHECKING:
@@ -140,9 +141,11 @@ class FaceAnalyzer:
 
         Each has `seq` (number of the frame from 0) and `seconds` (its time from the first frame, as the container
         says). Its faces have a `track` ("1", "2", … as they appear, from left to right; never an identity) and, beside
-        what the frame alone shows, `smoothed` probabilities and a `label` over time. Frames are upright.
+        what the frame alone shows, `smoothed` probabilities and a `label` over time. Frames are upright; those that
+        cannot be decoded are left out, and the others keep their numbers, as in a job.
 
-        Raises VideoError when there is no such file or no video in it, and RuntimeMissing without PyAV.
+        Raises VideoError when there is no such file, no video in it, or when its frames change their size, and
+        RuntimeMissing without PyAV.
         """
         if every < 1:
             raise SettingsError(f"every={every} cannot be used: 1 reads every frame, 5 every fifth")
@@ -183,17 +186,15 @@ class FaceAnalyzer:
 
     def _video(self, path: Path, every: int) -> Iterator[PictureResult]:
         from models.follow import VideoFaces
-        from models.video import frames
+        from models.video.frames import frames
 
         following = VideoFaces(self._settings.smoothing_ms, self.threshold)
-        for frame in frames(path):
-            if frame.number % every:
-                continue
+        for frame in frames(path, every, self._settings.threads):
             rgb = frame.read()
             with self._lock:
                 faces = self._analyzer.analyze(rgb)
             faces = following.follow(faces, frame.seconds)
-            reopen = partial(_frame_again, path, frame.number, frame.pts)
+            reopen = partial(_again, frame.again)
             yield PictureResult.of(str(path), whole(rgb), faces, reopen, frame.number, frame.seconds)
 
 
@@ -201,7 +202,5 @@ def _kept(photo: Photo) -> Photo:
     return photo
 
 
-def _frame_again(path: Path, number: int, pts: int | None) -> Photo:
-    from models.video import read_frame
-
-    return whole(read_frame(path, number, pts))
+def _again(read: Callable[[], Picture]) -> Photo:
+    return whole(read())

@@ -10,7 +10,7 @@ import pytest
 
 from mien.jobs import Jobs
 from mien.settings import Settings
-from tests.worker.video.clips import make_clip
+from tests.clips import make_clip
 
 
 class Terminal:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mien.types import Face
 from models.picture import Picture
+from models.video.plan import Plan, Segment, Ticks
+from models.video.read import Read, ToRgb, ahead, read_segment
 from worker.analyse import Analyzer
 from worker.video.found import Found
-from worker.video.plan import Plan, Segment, Ticks
-from worker.video.read import Read, ToRgb, ahead, read_segment
 
 # Faces of a few frames are classified together; more gains nothing and makes a stop take longer.
 _GROUP_FRAMES = 8

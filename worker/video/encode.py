@@ -17,9 +17,9 @@ import numpy as np
 
 from mien.errors import RuntimeMissing
 from mien.logs import get_logger
+from models.video.plan import Plan
+from models.video.read import upright
 from worker.video.paint import Matrix, Plane, Planes, matrix_of
-from worker.video.plan import Plan
-from worker.video.read import upright
 
 if TYPE_CHECKING:
     from av.container.output import OutputContainer

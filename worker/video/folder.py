@@ -14,8 +14,8 @@ from mien.addresses import is_local, stem_of
 from mien.errors import JobError
 from mien.jobfiles import Entry, Input, Inputs, JobFolder, write_json
 from mien.videojob import TABLE_FORMATS
+from models.video.plan import Plan, Ticks, read_plan, read_times
 from worker.video.found import Found
-from worker.video.plan import Plan, Ticks, read_plan, read_times
 from worker.video.tracks import Seen, analysed, seen_in
 
 if TYPE_CHECKING:

@@ -13,6 +13,9 @@ from mien.jobfiles import Entry, write_json
 from mien.jobplan import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
 from mien.jobview import Failure, Tally
 from mien.logs import get_logger
+from models.video.plan import write_plan
+from models.video.probe import probe
+from models.video.source import need_av
 from worker.step import JobSteps, Step
 from worker.video import moments
 from worker.video.analyse import analyse_segment
@@ -20,11 +23,8 @@ from worker.video.encode import choose_encoder
 from worker.video.fetch import fetch
 from worker.video.folder import VideoFolder
 from worker.video.join import join
-from worker.video.plan import write_plan
-from worker.video.probe import probe
 from worker.video.render import render_segment
 from worker.video.results import choose_moments, wanted_in, write_overview, write_reports
-from worker.video.source import need_av
 from worker.video.tracks import analysed, follow_video
 
 _REPORT_S = 0.5

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import JobError, VideoError
 from mien.logs import get_logger
+from models.video.plan import Plan
+from models.video.source import line_of, open_video, packets_of
 from worker.video.encode import new_mp4
-from worker.video.plan import Plan
-from worker.video.source import line_of, open_video, packets_of
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

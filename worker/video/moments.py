@@ -16,9 +16,9 @@ import numpy as np
 from mien.errors import JobError
 from mien.jobfiles import atomic_file, write_json
 from models.picture import Picture
+from models.video.plan import Plan, Segment, Ticks
+from models.video.read import ToRgb, ahead, read_segment
 from worker.video.found import read_arrays
-from worker.video.plan import Plan, Segment, Ticks
-from worker.video.read import ToRgb, ahead, read_segment
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

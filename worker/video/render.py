@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.types import Box, Face
+from models.video.plan import Plan, Segment, Ticks
+from models.video.read import ahead, read_segment
 from worker.video.encode import FrameCopier, encoder_into, matrix_for
 from worker.video.paint import Painter
-from worker.video.plan import Plan, Segment, Ticks
-from worker.video.read import ahead, read_segment
 from worker.video.tracks import Seen
 
 if TYPE_CHECKING:

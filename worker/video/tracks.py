@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mien.types import Face
 from models.follow import VideoFaces
+from models.video.plan import Plan
 from worker.video.found import Followed, Found, followed_faces
-from worker.video.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

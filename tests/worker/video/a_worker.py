@@ -8,7 +8,7 @@ import time
 
 from mien.jobs import Jobs
 from mien.settings import load_settings
-from tests.worker.video.clips import SquareFinder
+from tests.clips import SquareFinder
 from worker.jobs_worker import JobsWorker
 from worker.video.jobs import VideoJobs
 

@@ -22,8 +22,8 @@ from mien.jobs import Jobs
 from mien.jobview import JobView
 from mien.settings import Settings
 from mien.videojob import video_options
+from tests.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from tests.worker.conftest import ROOT, wait_until
-from tests.worker.video.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from worker.jobs_worker import JobsWorker
 from worker.timeline.table import write_table
 from worker.video.folder import VideoFolder

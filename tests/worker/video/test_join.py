@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from mien.errors import JobError, RuntimeMissing
-from tests.worker.video.clips import SquareFinder, decoded, make_clip, squares, turned
+from models.video.plan import write_plan
+from models.video.probe import probe
+from tests.clips import SquareFinder, decoded, make_clip, squares, turned
 from worker.video.analyse import analyse_segment
 from worker.video.encode import choose_encoder, remove_leftovers
 from worker.video.found import Found
 from worker.video.join import join
-from worker.video.plan import write_plan
-from worker.video.probe import probe
 from worker.video.render import render_segment
 from worker.video.tracks import analysed, follow_video, seen_in
 

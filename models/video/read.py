@@ -13,8 +13,8 @@ import numpy as np
 
 from mien.errors import VideoError
 from models.picture import Picture
-from worker.video.plan import Plan, Segment, Ticks
-from worker.video.source import open_video, packets_of
+from models.video.plan import Plan, Segment, Ticks
+from models.video.source import open_video, packets_of
 
 if TYPE_CHECKING:
     from av.container.input import InputContainer

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import VideoError
-from worker.video.plan import SEGMENT_S, Plan, Segment, Ticks
-from worker.video.source import open_video, packets_of
+from models.video.plan import SEGMENT_S, Plan, Segment, Ticks
+from models.video.source import open_video, packets_of
 
 if TYPE_CHECKING:
     from av.container.input import InputContainer

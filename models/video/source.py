@@ -79,7 +79,7 @@ def need_av() -> None:
     try:
         import av  # noqa: F401
     except ImportError as error:
-        raise RuntimeMissing("reading videos needs PyAV: install mien[video]") from error
+        raise RuntimeMissing("reading a video needs av: install mien[video]") from error
 
 
 def _opened(path: Path) -> InputContainer:

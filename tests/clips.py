@@ -105,6 +105,20 @@ def turned(clip: Path, into: Path, matrix: Sequence[int] = TURN_RIGHT) -> Path:
     return into
 
 
+def damaged(clip: Path, numbers: Iterable[int], share: float = 1.0) -> Path:
+    """Overwrite the last `share` of some frames, in the order of the file, with zeros; returns the same path."""
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+        for packet in (packets[number] for number in numbers):
+            assert packet.pos is not None
+            at = data.index(bytes(packet), packet.pos)
+            size = max(1, int(packet.size * share))
+            data[at + packet.size - size : at + packet.size] = bytes(size)
+    clip.write_bytes(data)
+    return clip
+
+
 def cut(clip: Path, into: Path, share: float) -> Path:
     """Copy the first part of a file."""
     data = clip.read_bytes()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mien.errors import VideoError
-from tests.worker.video.clips import decoded, make_clip, squares, turned
-from worker.video.probe import probe
-from worker.video.read import Read, ToRgb, ahead, read_segment
+from models.video.probe import probe
+from models.video.read import Read, ToRgb, ahead, read_segment
+from tests.clips import damaged, decoded, make_clip, squares, turned
 
 OPEN_GOPS = {"preset": "veryfast", "x264-params": "bframes=3:open-gop=1:scenecut=0:b-adapt=0"}
 
@@ -49,12 +49,7 @@ def test_a_phones_frames_are_turned_upright(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_cannot_be_decoded_leaves_a_gap_in_the_numbers(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "a.avi", 30, codec="mjpeg", pixels="yuvj420p")
-    data = bytearray(clip.read_bytes())
-    starts = [at for at in range(len(data) - 3) if data[at : at + 3] == b"\xff\xd8\xff"]
-    size = starts[8] - 8 - starts[7]  # up to the header of the next chunk
-    data[starts[7] : starts[7] + size] = bytes(size)
-    clip.write_bytes(data)
+    clip = damaged(make_clip(tmp_path / "a.avi", 30, codec="mjpeg", pixels="yuvj420p"), [7])
     (frames,) = frames_of(clip)
     assert [each.number for each in frames] == [number for number in range(30) if number != 7]
     assert frames[7].ticks == 8

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mien.errors import RuntimeMissing, VideoError
-from models.video import frames, read_frame
+from models.video.frames import frames
+from tests.clips import TURN_RIGHT, damaged, make_clip, turned
 from tests.media import demo_media
 
 pytest.importorskip("av", reason="PyAV is not installed: mien[video]")
@@ -29,20 +30,48 @@ def test_frames_have_numbers_times_and_pixels(clip: Path) -> None:
     assert first.dtype == np.uint8
 
 
+def test_only_every_nth_frame_is_given(clip: Path) -> None:
+    assert [frame.number for frame in frames(clip, 30)] == [0, 30, 60]
+
+
 def test_any_frame_can_be_read_again(clip: Path) -> None:
-    pixels = {frame.number: (frame.pts, frame.read()) for frame in frames(clip) if frame.number in (0, 31, 71)}
-    for number, (pts, expected) in pixels.items():
-        np.testing.assert_array_equal(read_frame(clip, number, pts), expected)
-        np.testing.assert_array_equal(read_frame(clip, number), expected)
-    with pytest.raises(VideoError, match="no frame 72"):
-        read_frame(clip, 72)
+    for frame in frames(clip):
+        if frame.number in (0, 31, 71):
+            np.testing.assert_array_equal(frame.again(), frame.read())
+
+
+def test_a_frame_of_a_later_segment_can_be_read_again(tmp_path: Path) -> None:
+    options = {"x264-params": "bframes=3:open-gop=1:scenecut=0:b-adapt=0"}
+    clip = make_clip(tmp_path / "a.mp4", 140, fps=2, gop=9, options=options)
+    for frame in frames(clip, 31):
+        np.testing.assert_array_equal(frame.again(), frame.read())
+
+
+def test_a_video_that_is_gone_cannot_be_read_again(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 5)
+    *_, last = frames(clip)
+    make_clip(clip, 3)
+    with pytest.raises(VideoError, match=r"a\.mp4: has no frame 4 any more"):
+        last.again()
+    clip.unlink()
+    with pytest.raises(VideoError, match=r"a\.mp4: the file does not exist"):
+        last.again()
 
 
 def test_a_phone_held_upright_gives_upright_frames(clip: Path, tmp_path: Path) -> None:
-    turned = tmp_path / "turned.mp4"
-    turned.write_bytes(_turned(clip.read_bytes()))
-    expected = np.rot90(next(iter(frames(clip))).read(), -1)
-    np.testing.assert_array_equal(next(iter(frames(turned))).read(), expected)
+    upright = next(frames(clip)).read()
+    right = turned(clip, tmp_path / "turned.mp4", TURN_RIGHT)
+    np.testing.assert_array_equal(next(frames(right)).read(), np.rot90(upright, -1))
+    mirror = turned(clip, tmp_path / "mirror.mp4", (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
+    np.testing.assert_array_equal(next(frames(mirror)).read(), upright[:, ::-1])
+
+
+def test_a_damaged_frame_leaves_a_gap_in_the_numbers(tmp_path: Path) -> None:
+    clip = damaged(make_clip(tmp_path / "a.avi", 30, codec="mjpeg", pixels="yuvj420p"), [7])
+    numbers = [number for number in range(30) if number != 7]
+    read = list(frames(clip))
+    assert [frame.number for frame in read] == numbers
+    assert [frame.seconds for frame in read] == pytest.approx([number / 25 for number in numbers])
 
 
 def test_a_video_that_breaks_off_ends_there(clip: Path, tmp_path: Path) -> None:
@@ -66,14 +95,6 @@ def test_without_pyav_the_extra_is_named(clip: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(RuntimeMissing, match=r"needs av: install mien\[video\]"):
         next(frames(clip))
-
-
-def _turned(mp4: bytes) -> bytes:
-    """Return an MP4 whose picture track is to be shown a quarter turn clockwise (ISO/IEC 14496-12, 8.3.2)."""
-    upright, clockwise = ((0x10000, 0, 0, 0, 0x10000, 0), (0, 0x10000, 0, -0x10000, 0, 0))
-    before, after = (b"".join(number.to_bytes(4, "big", signed=True) for number in m) for m in (upright, clockwise))
-    at = mp4.index(before, mp4.index(b"tkhd"))
-    return mp4[:at] + after + mp4[at + len(before) :]
 
 
 def _packets_into(clip: Path, path: Path) -> None:
