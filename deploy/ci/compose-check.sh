@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs docker-compose.yml for real: builds the images, starts all of it, fetches an annotated frame from the dashboard,
-# does a photo job, shares two cameras over two workers, and takes all of it down.
+# does a photo job and a video job, shares two cameras over two workers, and takes all of it down.
 # Uses the Docker that is there, or else a private one (docker-up.sh). The last line is the verdict:
 #   compose check PASSED | compose check SKIPPED: reason | compose check FAILED: step     (only the last exits with 1)
 set -Eeuo pipefail
@@ -90,6 +90,12 @@ photo_job() { # the frame just fetched, as a job on the queue; prints the report
     limit_s=90 compose exec -T jobs-worker mien photos enqueue /data/check --out /data/check-out --wait --json
 }
 
+video_job() { # the demo clip out of the producer's image; prints the report
+    compose exec -T producer sh -c 'cat /data/media/demo.mp4' >"$work/demo.mp4"
+    compose exec -T jobs-worker sh -c 'cat >/data/check/demo.mp4' <"$work/demo.mp4"
+    limit_s=150 compose exec -T jobs-worker mien video enqueue /data/check/demo.mp4 --out /data/check-video --wait --json
+}
+
 workers_with_cameras() { # the number of live workers that hold a camera whose results come in
     compose exec -T worker python - <<'END'
 from mien.bus import Bus
@@ -138,6 +144,11 @@ photo_job >"$work/report.json" || { cat "$work/report.json" && exit 1; }
 python3 -c 'import json, sys; r = json.load(sys.stdin); sys.exit((r["inputs"], r["done"], r["failed"]) != (1, 1, 0))' \
     <"$work/report.json"
 compose exec -T jobs-worker sh -c 'test -s /data/check-out/results.json && ls /data/check-out/annotated/*.jpg'
+say "$step: $(tr -d '\n ' <"$work/report.json")"
+
+step="a video job"
+video_job >"$work/report.json" || { cat "$work/report.json" && exit 1; }
+compose exec -T jobs-worker sh -c 'cd /data/check-video/demo && test -s annotated.mp4 -a -s timeline.png -a -s report.html'
 say "$step: $(tr -d '\n ' <"$work/report.json")"
 
 step="two workers share two cameras"
