@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.machine import describe
 from bench.media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo, texture
 from mien.errors import MienError
 from mien.types import Box
@@ -179,16 +179,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def machine() -> str:
-    """Return one line about this machine."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        named = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = named[0] if named else model
-    return f"{os.cpu_count()} cores, {model}; one thread"
-
-
 def _print_json(rows: dict[str, list[Recall]]) -> None:
     detectors = {
         name: {
@@ -198,14 +188,14 @@ def _print_json(rows: dict[str, list[Recall]]) -> None:
         }
         for name, each in rows.items()
     }
-    print(json.dumps({"machine": machine(), "detectors": detectors}))
+    print(json.dumps({"machine": f"{describe()}; one thread", "detectors": detectors}))
 
 
 def _print_table(rows: dict[str, list[Recall]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Faces found by height in a 1280×720 frame", caption=machine())
+    table = Table(title="Faces found by height in a 1280×720 frame", caption=f"{describe()}; one thread")
     table.add_column("detector")
     for row in next(iter(rows.values())):
         table.add_column(f"{row.size_px} px", justify="right")
