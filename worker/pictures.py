@@ -18,8 +18,7 @@ from mien.types import Face
 from models.detector import SMALLEST_FACE_PX
 from models.overlay import draw_faces
 from models.photo import Photo, pixels_in_memory, read_photo
-from models.picture import Picture, encode_jpeg, read_header
-from models.picture import decode as decode_picture
+from models.picture import encode_jpeg, read_header
 from worker.analyse import Analyzer
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
@@ -82,11 +81,6 @@ class Analysed:
 def open_photo(path: Path, limits: Limits) -> Photo:
     """Return the photo in a file; raises PictureError, with the reason, whatever is wrong with it."""
     return _read(_file(path, limits.max_pixels), limits)
-
-
-def open_picture(path: Path, max_pixels: int) -> Picture:
-    """Return all pixels of a file, however huge; raises PictureError as `open_photo` does."""
-    return decode_picture(_file(path, max_pixels), max_pixels)
 
 
 def fetch(index: int, item: Input, fetcher: Fetcher, limits: Limits) -> Fetched | Unusable:

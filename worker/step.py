@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -29,7 +30,7 @@ Step = Callable[..., Retry | None]
 """A step of a job: called with job, attempt and the arguments of its `Call`."""
 
 
-class JobSteps:
+class JobSteps(ABC):
     """The steps of one kind of job, with what they need: one object in a worker process.
 
     A kind says in `_steps` what each function name does. A step returns None when it is finished (its file is there) or
@@ -51,8 +52,9 @@ class JobSteps:
         self._step: tuple[str, int, Call] | None = None
         self.deaths = 0
 
+    @abstractmethod
     def _steps(self) -> Mapping[str, Step]:
-        raise NotImplementedError
+        """Return what each function name does."""
 
     @property
     def functions(self) -> Mapping[str, Callable[..., object]]:
