@@ -16,11 +16,13 @@ from typing import Any, cast
 import redis
 
 from mien.broker import broker_errors, connect
+from mien.budget import Budget
 from mien.clock import Clock
 from mien.entries import (
     CAMERAS,
     WORKER_NOTES,
     WORKERS,
+    budget_key,
     camera_from_note,
     camera_keys,
     camera_of,
@@ -44,6 +46,7 @@ BLOCK_MS = 200
 HEARTBEAT_TTL_MS = 1500
 WATCH_TTL_MS = 3000
 LEASE_TTL_MS = 2000
+BUDGET_TTL_MS = 5000
 READ_COUNT = 16
 
 
@@ -241,6 +244,19 @@ class Bus:
             newest[camera_of(key)] = (entry_id.decode(), view_of(camera_of(key), fields))
         return newest
 
+    def put_budget(self, budget: Budget) -> None:
+        """Publish where the frame budget of a camera went; a worker repeats it about once a second."""
+        with broker_errors(self.url):
+            self._redis.set(budget_key(budget.camera), budget.to_json(), px=BUDGET_TTL_MS)
+
+    def budgets(self, cameras: Sequence[str]) -> dict[str, Budget]:
+        """Return what workers last said about those of `cameras` that one reads now."""
+        if not cameras:
+            return {}
+        with broker_errors(self.url):
+            told = cast(Any, self._redis.mget([budget_key(camera) for camera in cameras]))
+        return {camera: Budget.from_json(text) for camera, text in zip(cameras, told, strict=True) if text is not None}
+
     def watch(self, cameras: Iterable[str]) -> None:
         """Say that somebody watches these cameras; to be said again within 3 s."""
         with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
@@ -312,25 +328,24 @@ class Bus:
 
     def beat(self, worker: str, note: Mapping[str, object] | None = None) -> Workers:
         """Tell that a worker lives, for 1.5 s, and return who else does. `note` is shown to people."""
+        told = json.dumps({} if note is None else note)
         with broker_errors(self.url):
-            live, dead = cast(Any, self._beat(keys=[WORKERS], args=[worker, HEARTBEAT_TTL_MS]))
-            if note is not None:
-                self._redis.hset(WORKER_NOTES, worker, json.dumps(note))
+            live, dead = cast(Any, self._beat(keys=[WORKERS, WORKER_NOTES], args=[worker, HEARTBEAT_TTL_MS, told]))
         return Workers(tuple(name.decode() for name in live), tuple(name.decode() for name in dead))
 
     def leave(self, worker: str) -> None:
         """Take a worker off the list, after it ended all its frames."""
         with broker_errors(self.url):
-            self._beat(keys=[WORKERS], args=[worker, 0])
-            self._redis.hdel(WORKER_NOTES, worker)
+            self._beat(keys=[WORKERS, WORKER_NOTES], args=[worker, 0])
 
     def workers(self) -> dict[str, dict[str, Any]]:
         """Return the live workers and the note of each."""
         now_ms = self.clock.now_ns() // 1_000_000
-        with broker_errors(self.url):
-            live = cast(Any, self._redis.zrangebyscore(WORKERS, now_ms, "+inf"))
-            notes = cast(Any, self._redis.hgetall(WORKER_NOTES))
-        return {name.decode(): json.loads(notes.get(name, b"{}")) for name in live}
+        with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrangebyscore(WORKERS, now_ms, "+inf")
+            pipe.hgetall(WORKER_NOTES)
+            live, notes = pipe.execute()
+        return {name.decode(): json.loads(notes[name]) for name in live}
 
     # Inside
 

@@ -47,9 +47,15 @@ def lease_key(camera: str) -> str:
     return _key(camera, "lease")
 
 
+def budget_key(camera: str) -> str:
+    """Return the key of what its worker says about its frame budget."""
+    return _key(camera, "budget")
+
+
 def camera_keys(camera: str) -> list[str]:
     """Return every key of a camera."""
-    return [key(camera) for key in (frames_key, counts_key, results_key, view_key, watched_key, lease_key)]
+    keys = (frames_key, counts_key, results_key, view_key, watched_key, lease_key, budget_key)
+    return [key(camera) for key in keys]
 
 
 def camera_of(key: bytes) -> str:

@@ -1,0 +1,48 @@
+"""The plan of a worker: how much work it does on a frame, and so what a machine can carry.
+
+Every saving keeps the answer: `python -m bench.agreement` measures each against everything on every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often a worker does what; the fields that are 0 (or 1, for `view_every` and `analyse_every`) save nothing.
+
+    `scan_ms`: the whole frame is searched for faces once in this time for each camera; between, faces are followed in
+    small windows around where they were. `classify_ms`: the emotion of a followed face is read once in this time, and
+    sooner when it is new, moved, turned or is uncertain. `smallest_face_px`: smallest face that the search finds, in a
+    frame 720 pixels high. `view_every`: every n-th frame is drawn for viewers. `analyse_every`: every n-th frame is
+    analysed, the others are dropped as `overload`.
+    """
+
+    scan_ms: float = 0.0
+    classify_ms: float = 0.0
+    smallest_face_px: int = 48
+    view_every: int = 1
+    analyse_every: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plan: Mapping[str, Any]) -> Plan:
+        """Read what `to_dict` wrote; unknown keys are left out, TypeError or ValueError on wrong types."""
+        known = {each.name: plan[each.name] for each in fields(cls) if each.name in plan}
+        for name in ("smallest_face_px", "view_every", "analyse_every"):
+            if name in known:
+                known[name] = int(known[name])
+        for name in ("scan_ms", "classify_ms"):
+            if name in known:
+                known[name] = float(known[name])
+        return cls(**known)
+
+
+EVERYTHING = Plan()
+"""Everything on every frame: what photos and jobs do, and what every saving is compared with."""
