@@ -31,6 +31,10 @@ _DATA, _RUN, _LEARN, _CHANGE = "Net and data", "Run", "Learning", "Changes to pi
 def train(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz, a folder of class folders, or a CSV.")],
     crops: Annotated[bool, typer.Option(help="The pictures are faces cut out already.", rich_help_panel=_DATA)] = False,
+    take: Annotated[
+        int,
+        typer.Option(min=0, help="Learn from so many faces, drawn at random; 0: from all.", rich_help_panel=_DATA),
+    ] = 0,
     backbone: Annotated[
         str,
         typer.Option(help="convnext-atto … convnext-xlarge, or an application of Keras.", rich_help_panel=_DATA),
@@ -171,12 +175,15 @@ def train(
         patience=patience,
         precision=precision.value,
     )
-    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops)
+    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops, take)
     console = Console()
     with TrainingView(console) as view:
         finished = train_model(data, wanted, plan, out, name, resume, view.show)
     figures = finished.weights.figures["validation"]
     print_figures({**figures, **finished.label("validation")}, as_json=False, console=console)
     console.print(f"written: {finished.path}", soft_wrap=True)
+    for path in finished.report:
+        if path.suffix != ".png":
+            console.print(f"written: {path}", soft_wrap=True)
     if (out / UNUSABLE_NAME).exists():
         console.print(f"pictures that could not be used, and why: {out / UNUSABLE_NAME}", soft_wrap=True)

@@ -74,7 +74,8 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     images = plots_of(figures, settled(readings.probabilities[0][scored]), data.labels[scored])
     mistakes = worst_mistakes(evaluation)
     shown = [
-        (_jpeg(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path) for each in mistakes
+        (jpeg_of(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path)
+        for each in mistakes
     ]
     title = "How well apparent emotions are read"
     files = {f"{name}.png": png for name, png in images.items()}
@@ -159,6 +160,7 @@ def _crop(picture: Picture, box: NDArray[np.float32]) -> Picture:
     return cut(picture, Square(x + width / 2, y + height / 2, side), CROP_PX)
 
 
-def _jpeg(crop: Picture) -> bytes:
+def jpeg_of(crop: Picture) -> bytes:
+    """Return a crop, grey or RGB, as a JPEG for a page."""
     rgb = crop if crop.ndim == 3 else np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB), np.uint8)
     return encode_jpeg(rgb, 85)

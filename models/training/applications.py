@@ -24,7 +24,6 @@ from models.architecture import Architecture
 from models.convnext import PictureNorm
 from models.graph import INPUT, OUTPUT
 from models.training import lite0
-from models.training.export import LICENCE
 from models.weights import CropGeometry, Weights
 
 Takes = Literal["normalised", "unit", "bytes"]
@@ -156,7 +155,6 @@ def to_weights(model: keras.Model, backbone: str, size: int, name: str) -> Weigh
         threshold=0.0,
         crop=CropGeometry(size=size),
         onnx=_onnx_of(model),
-        licence=LICENCE,
     )
 
 

@@ -12,18 +12,13 @@ from models import graph
 from models.architecture import Architecture, array_shapes
 from models.weights import CropGeometry, Weights
 
-LICENCE = (
-    "Trained by the mien project on FER+ alone. The pictures of FER+ were collected from the web and carry no clear "
-    "licence: these weights are for research and evaluation."
-)
-
 
 def to_weights(
     arrays: Mapping[str, NDArray[Any]],
     architecture: Architecture,
     name: str,
     version: str = "1",
-    licence: str = LICENCE,
+    licence: str = "",
 ) -> Weights:
     """Return named arrays as a set of weights, matrices in fp16, not calibrated: temperature 1, nothing rejected.
 

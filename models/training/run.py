@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,18 +18,25 @@ from models import graph
 from models import weights as weights_file
 from models.detector import detector_of
 from models.runtime import open_runtime
-from models.training import checkpoint, fidelity, prior
+from models.training import checkpoint, fidelity, prior, runlog
 from models.training.data import FaceSet, prepare
 from models.training.evaluate import calibrated, logits_of
-from models.training.faces import Cutting, read_training_data
+from models.training.faces import Cutting, TrainingData, read_training_data
 from models.training.fidelity import Fidelity
 from models.training.plan import Listener, Plan
+from models.training.score import softmax
 from models.weights import CropGeometry, Weights
 
 if TYPE_CHECKING:
     from models.training.nets import Arrays, Net
 
 UNUSABLE_NAME = "unusable.csv"
+
+FERPLUS_LICENCE = (
+    "Trained on FER+, whose pictures were collected from the web and carry no clear licence: "
+    "these weights are for research and evaluation."
+)
+OWN_LICENCE = "Not stated: what may be done with these weights depends on the pictures that they were trained on."
 
 Backend = Literal["tensorflow", "torch", "jax"]
 
@@ -38,7 +45,8 @@ Backend = Literal["tensorflow", "torch", "jax"]
 class Wanted:
     """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth).
 
-    `crops` says that the pictures of a folder or CSV are faces cut out already.
+    `crops` says that the pictures of a folder or CSV are faces cut out already. `take`, when not 0, is how many of the
+    training faces are used, drawn at random: for a try.
     """
 
     backbone: str = "convnext-atto"
@@ -48,16 +56,21 @@ class Wanted:
     teachers: tuple[Path, ...] = ()
     backend: Backend = "tensorflow"
     crops: bool = False
+    take: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The weights that a run ended with, where they lie, and what was added to the head's bias [8]."""
+    """The weights that a run ended with, where they lie, and what was added to the head's bias [8].
+
+    `report` are the page, the model card and the plots that were written beside them.
+    """
 
     weights: Weights
     path: Path
     shift: NDArray[np.float32]
     parameters: int = 0
+    report: tuple[Path, ...] = ()
 
     def label(self, split: str) -> dict[str, str]:
         """Return what a page of figures is headed with."""
@@ -83,22 +96,31 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
     found = read_training_data(data, _cutting(net, data, wanted.crops), seed=plan.seed)
+    if 0 < wanted.take < len(found.train):
+        found = replace(found, train=_some(found.train, wanted.take, plan.seed))
     _write_unusable(found.failures, folder)
     teacher = Teacher(teachers) if teachers else None
     trainer = Trainer(plan, net, found.train, found.validation, folder, start=start, teacher=teacher)
     if resume:
         trainer.resume()
     trainer.run(listen)
-    return finish(folder, net, found.validation, name)
+    finished = finish(folder, net, found.validation, name, licence_for(data))
+    facts = _facts(data, wanted, plan, found, folder)
+    return replace(finished, report=tuple(_report(folder, finished, found.validation, facts)))
 
 
-def finish(folder: Path, net: Net, validation: FaceSet, name: str, to: Path | None = None) -> Finished:
+def licence_for(data: Path) -> str:
+    """Return what the manifest of weights that were trained on `data` says about their use."""
+    return FERPLUS_LICENCE if data.suffix.lower() == ".npz" else OWN_LICENCE
+
+
+def finish(folder: Path, net: Net, validation: FaceSet, name: str, licence: str, to: Path | None = None) -> Finished:
     """Export the best weights of a run's folder so far, calibrated on validation. Raises InputError without any."""
     arrays = checkpoint.load_arrays(folder / checkpoint.BEST_NAME)
     weights = net.weights(arrays, name)
     logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
     by = prior.shift(logits, validation.labels)
-    weights = calibrated(net.weights(_shifted(arrays, by), name), validation)
+    weights = calibrated(replace(net.weights(_shifted(arrays, by), name), licence=licence), validation)
     return Finished(weights, weights_file.save(weights, to or folder / f"{name}.zip"), by, _learned(arrays))
 
 
@@ -124,7 +146,7 @@ def export(
     faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
     if run.is_dir():
         path = to or run / f"{name}.zip"
-        shift = finish(run, net, validation, name, path).shift
+        shift = finish(run, net, validation, name, licence_for(data), path).shift
         arrays: Arrays = _shifted(checkpoint.load_arrays(run / checkpoint.BEST_NAME), shift)
     else:
         path = to or run.with_name(f"{name}.exported.zip")
@@ -165,11 +187,50 @@ def start_arrays(net: Net, start: str) -> Arrays | None:
     return graph.read_arrays(weights_file.load(path).onnx)
 
 
+def _report(folder: Path, finished: Finished, validation: FaceSet, facts: Sequence[str]) -> list[Path]:
+    from models.training.report import write_report
+
+    weights = finished.weights
+    logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
+    probabilities = softmax(logits, weights.temperature)
+    return write_report(folder, weights, finished.parameters, validation, probabilities, facts)
+
+
+def _facts(data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: Path) -> list[str]:
+    """Return sentences about a run, for its report and its model card."""
+    start = {"none": "random weights", "imagenet": "weights learned on ImageNet"}.get(
+        wanted.start, f"the weights {Path(wanted.start).name}"
+    )
+    teachers = ", ".join(path.name for path in wanted.teachers)
+    epochs = runlog.read(folder)
+    took = f"{len(epochs)} epochs, {epochs[-1]['minutes']:.0f} minutes of training. " if epochs else ""
+    changes = plan.augmentation
+    facts = [
+        f"{data.name}: {len(found.train):,} faces to train on, {len(found.validation):,} of validation, by which the"
+        " epoch, the temperature and the threshold were chosen.",
+        f"{wanted.backbone}, starting from {start}.{f' Taught by {teachers}.' if teachers else ''}",
+        f"{took}Batch {plan.batch}, peak learning rate {plan.learning_rate:g}, weight decay {plan.weight_decay:g},"
+        f" average of weights {plan.ema:g}, seed {plan.seed}, {wanted.backend} in {plan.precision}.",
+        f"Pictures were flipped, turned ({changes.rotation_deg:g}°), moved ({changes.shift:g}), zoomed"
+        f" ({changes.scale:g}), lit ({changes.light:g}), degraded ({changes.degrade:g}) and partly covered"
+        f" ({changes.cutout:g}); blended in {changes.mixup:g} of the batches.",
+    ]
+    if found.failures:
+        facts.append(f"{len(found.failures):,} pictures could not be used: they are listed in {UNUSABLE_NAME}.")
+    return facts
+
+
 def _cutting(net: Net, data: Path, crops: bool) -> Cutting:
     """Return how faces are cut from pictures: by the detector of the settings, unless they are cut out already."""
     cut_already = crops or data.suffix.lower() == ".npz"
     detector = None if cut_already else detector_of(load_settings())
     return Cutting(CropGeometry(net.input_size), detector=detector)
+
+
+def _some(faces: FaceSet, take: int, seed: int) -> FaceSet:
+    chosen = np.zeros(len(faces), bool)
+    chosen[np.random.default_rng(seed).choice(len(faces), take, replace=False)] = True
+    return faces.where(chosen)
 
 
 def _write_unusable(failures: Mapping[str, str], folder: Path) -> None:
