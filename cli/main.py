@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import jobs, photos, video
+from cli.clean import clean
 from cli.compare import compare
 from cli.dashboard import dashboard
 from cli.evaluate import evaluate
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare):
+for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare, clean):
     app.command()(command)
 app.add_typer(photos.app, name="photos")
 app.add_typer(video.app, name="video")

@@ -27,6 +27,7 @@ class TrainingView:
         )
         self._task = self._progress.add_task("reading data", total=1.0, left="")
         self._first: Tick | None = None
+        self._name = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -37,14 +38,19 @@ class TrainingView:
     ) -> None:
         self._progress.stop()
 
+    def begin(self, name: str) -> None:
+        """Start the bar anew for the next of several trainings."""
+        self._name, self._first = f"{name}, ", None
+        self._progress.reset(self._task, description=name)
+
     def show(self, event: EpochReport | Tick) -> None:
         """Draw what the training says."""
         if isinstance(event, EpochReport):
-            self._console.print(line_of(event), soft_wrap=True, highlight=False)
+            self._console.print(f"{self._name}{line_of(event)}", soft_wrap=True, highlight=False)
             return
         self._first = self._first or event
         left = f"{minutes_left(self._first, event):.0f} min left"
-        text = f"epoch {event.epoch + 1}, loss {event.train_loss:.3f}"
+        text = f"{self._name}epoch {event.epoch + 1}, loss {event.train_loss:.3f}"
         self._progress.update(self._task, completed=event.part, description=text, left=left)
 
 

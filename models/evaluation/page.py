@@ -56,7 +56,7 @@ def page(
         *(_plot(name, png) for name, png in plots.items()),
         "</div>",
         "<h2>By apparent emotion</h2>",
-        _table(
+        table(
             ("people saw", "pictures", "precision", "recall", "F1"),
             [
                 (name, f"{row['n']:,}", *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
@@ -70,6 +70,11 @@ def page(
         '<p class="note last">Emotions are <em>apparent</em>: what a face shows to people who look at it, never what'
         " a person feels. Figures hold for this data and for pictures like it.</p>",
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a page of HTML `parts` that needs no network and no other file; the title is escaped."""
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
@@ -109,7 +114,7 @@ def _corruptions(figures: Mapping[str, Any]) -> list[str]:
     rows.insert(0, ("unchanged", f"{figures['accuracy']:.2%}", "", _number(figures["macro_f1"])))
     return [
         "<h2>Changed pictures</h2>",
-        _table(("change of every face", "accuracy", "fall in points", "macro-F1"), rows),
+        table(("change of every face", "accuracy", "fall in points", "macro-F1"), rows),
     ]
 
 
@@ -121,19 +126,24 @@ def _va(figures: Mapping[str, Any]) -> list[str]:
     return [
         "<h2>Valence and arousal</h2>",
         f'<p class="note">Read: {escape(va["source"])}. Truth: {escape(va["truth"])}. {va["n"]:,} pictures.</p>',
-        _table(("", "CCC", "RMSE"), rows),
+        table(("", "CCC", "RMSE"), rows),
     ]
+
+
+def gallery(pictures: Iterable[tuple[bytes, str, str]]) -> str:
+    """Return JPEG files as a gallery, with two lines of text below each, the second one fainter."""
+    items = "".join(
+        f'<figure><img src="{_data(jpeg, "image/jpeg")}" alt=""><figcaption>{escape(first)}<br>'
+        f'<span class="faint">{escape(second)}</span></figcaption></figure>'
+        for jpeg, first, second in pictures
+    )
+    return f'<div class="gallery">{items}</div>'
 
 
 def _gallery(mistakes: Sequence[tuple[bytes, str, str]]) -> list[str]:
     if not mistakes:
         return []
-    items = "".join(
-        f'<figure><img src="{_data(jpeg, "image/jpeg")}" alt=""><figcaption>{escape(first)}<br>'
-        f'<span class="faint">{escape(second)}</span></figcaption></figure>'
-        for jpeg, first, second in mistakes
-    )
-    return ["<h2>Mistakes that the classifier is surest of</h2>", f'<div class="gallery">{items}</div>']
+    return ["<h2>Mistakes that the classifier is surest of</h2>", gallery(mistakes)]
 
 
 def _failures(figures: Mapping[str, Any]) -> list[str]:
@@ -151,7 +161,8 @@ def _failures(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; the first column is text, the others are numbers."""
     cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="table"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'

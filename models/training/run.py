@@ -87,7 +87,7 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     """
     if not resume and (folder / checkpoint.CHECKPOINT_NAME).exists():
         raise InputError(f"{folder} holds a run already: add --resume to go on with it, or choose another --out")
-    _choose(wanted.backend)
+    choose_backend(wanted.backend)
     from models.training.loop import Trainer
     from models.training.nets import net_of
     from models.training.teacher import Teacher
@@ -95,7 +95,7 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     net = net_of(wanted.backbone, wanted.stem, wanted.size)
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
-    found = read_training_data(data, _cutting(net, data, wanted.crops), seed=plan.seed)
+    found = read_training_data(data, cutting_for(net, data, wanted.crops), seed=plan.seed)
     if 0 < wanted.take < len(found.train):
         found = replace(found, train=_some(found.train, wanted.take, plan.seed))
     _write_unusable(found.failures, folder)
@@ -142,7 +142,7 @@ def export(
     else:
         loaded = weights_file.load(run)
         net = ConvNeXt(graph.architecture_of(loaded))
-    validation = read_training_data(data, _cutting(net, data, crops=False)).validation
+    validation = read_training_data(data, cutting_for(net, data, crops=False)).validation
     faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
     if run.is_dir():
         path = to or run / f"{name}.zip"
@@ -220,7 +220,7 @@ def _facts(data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: 
     return facts
 
 
-def _cutting(net: Net, data: Path, crops: bool) -> Cutting:
+def cutting_for(net: Net, data: Path, crops: bool) -> Cutting:
     """Return how faces are cut from pictures: by the detector of the settings, unless they are cut out already."""
     cut_already = crops or data.suffix.lower() == ".npz"
     detector = None if cut_already else detector_of(load_settings())
@@ -252,7 +252,7 @@ def _shifted(arrays: Arrays, by: NDArray[np.float32]) -> dict[str, Any]:
     return {**arrays, last: np.asarray(arrays[last]) + by}
 
 
-def _choose(backend: Backend) -> None:
+def choose_backend(backend: Backend) -> None:
     """Set Keras' backend, which cannot change once Keras is imported."""
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with ten lines otherwise

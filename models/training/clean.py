@@ -1,0 +1,196 @@
+"""Cleaning of labels: every picture is judged by classifiers that never saw it, nor a copy of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from mien.jobfiles import atomic_file
+from mien.types import EMOTIONS
+from models.evaluation.page import document, gallery, table
+from models.evaluation.report import jpeg_of
+from models.training.data import SPLITS, FaceSet
+from models.training.faces import cut_all
+from models.training.holdout import groups_of, prints_of
+from models.training.labelled import LabelledData, read_labelled
+from models.training.plan import Listener, Plan
+from models.training.run import Wanted, choose_backend, cutting_for, start_arrays
+from models.training.score import softmax
+from models.training.suspects import Suspects, folds_of, suspects_of
+
+if TYPE_CHECKING:
+    from models.training.nets import Net
+
+SUSPECTS_NAME, CLEANED_NAME, PAGE_NAME = "suspects.csv", "cleaned.csv", "suspects.html"
+GALLERY = 240
+_PROBABILITIES = "probabilities.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What was found: pictures judged and not (with the reason), and the suspects, as rows of `data`."""
+
+    data: LabelledData
+    crops: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    suspects: Suspects
+    failures: dict[str, str]
+
+
+def clean(
+    path: Path,
+    wanted: Wanted,
+    plan: Plan,
+    folder: Path,
+    *,
+    folds: int = 5,
+    relabel: bool = False,
+    least_margin: float = 0.0,
+    listen: Callable[[int], Listener] = lambda _: lambda __: None,
+) -> Cleaned:
+    """Train once for each fold on the others, and write suspects.csv, suspects.html and cleaned.csv into `folder`.
+
+    In cleaned.csv suspects are left out, or carry the suggested emotion with `relabel`. A run that was stopped goes on
+    where it was. `listen(fold)` gives who hears of a fold's training. Raises InputError when the data cannot be used.
+    """
+    choose_backend(wanted.backend)
+    from models.training.nets import net_of
+
+    net = net_of(wanted.backbone, wanted.stem, wanted.size)
+    data = read_labelled(path)
+    data = data.take(np.flatnonzero(data.clear))
+    crops, rows, failures = cut_all(data, cutting_for(net, path, wanted.crops))
+    labels = data.labels[rows]
+    if np.bincount(labels, minlength=len(EMOTIONS)).max() < folds or len(np.unique(labels)) < 2:
+        raise InputError(f"{path} has too few faces ({len(rows)}) for {folds} folds: give more, or fewer --folds")
+    places = folds_of(labels, groups_of(prints_of(crops)), folds, plan.seed)
+    probabilities = np.zeros((len(rows), len(EMOTIONS)))
+    faces = FaceSet(crops, np.eye(len(EMOTIONS), dtype=np.float32)[labels], labels, np.zeros(len(rows), bool))
+    for fold in range(folds):
+        held = places == fold
+        probabilities[held] = _judged(net, wanted, plan, faces, held, folder / f"fold-{fold + 1}", listen(fold))
+    found = Cleaned(data, crops, rows, suspects_of(probabilities, labels, least_margin), failures)
+    write(found, folder, relabel)
+    return found
+
+
+def write(found: Cleaned, folder: Path, relabel: bool) -> None:
+    """Write the two lists and the page; each replaces an older one when it is whole."""
+    files = {
+        SUSPECTS_NAME: _suspects_csv(found),
+        CLEANED_NAME: _cleaned_csv(found, relabel),
+        PAGE_NAME: _page(found).encode(errors="replace"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            with atomic_file(folder / name, synced=False) as file:
+                file.write(content)
+    except OSError as error:
+        raise InputError(f"the lists cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def _judged(
+    net: Net, wanted: Wanted, plan: Plan, faces: FaceSet, held: NDArray[np.bool_], folder: Path, listen: Listener
+) -> NDArray[np.float64]:
+    """Return what a classifier trained on the other folds says about the held ones [M, 8]; kept for the next time."""
+    from models.training.loop import Trainer
+
+    kept = folder / _PROBABILITIES
+    if kept.is_file():
+        probabilities = np.load(kept)
+        if probabilities.shape == (int(held.sum()), len(EMOTIONS)):
+            return np.asarray(probabilities, np.float64)
+    trainer = Trainer(plan, net, faces.where(~held), faces.where(held), folder, start=start_arrays(net, wanted.start))
+    trainer.resume()
+    trainer.run(listen)
+    # The last weights, not the best epoch: which one is best was measured on the pictures that are judged.
+    _, logits = trainer.evaluate()
+    probabilities = softmax(logits)
+    with atomic_file(kept, synced=False) as file:
+        np.save(file, probabilities)
+    return probabilities
+
+
+def _suspects_csv(found: Cleaned) -> bytes:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("path", "label", "suggested", "margin"))
+    for row, suggested, margin in _suspected(found):
+        name, label = found.data.pictures.name(row), EMOTIONS[found.data.labels[row]]
+        rows.writerow((name, label, EMOTIONS[suggested], f"{margin:.4f}"))
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def _cleaned_csv(found: Cleaned, relabel: bool) -> bytes:
+    """Return a CSV that `mien train` reads: pictures whose label stands, and with `relabel` the others renamed."""
+    suspected = {row: suggested for row, suggested, _ in _suspected(found)}
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    split = found.data.split
+    rows.writerow(("path", "label") if split is None else ("path", "label", "split"))
+    for row in found.rows.tolist():
+        label = found.data.labels[row]
+        if row in suspected:
+            if not relabel:
+                continue
+            label = suspected[row]
+        name = found.data.pictures.name(row)
+        path = str(Path(name).absolute()) if Path(name).exists() else name
+        rows.writerow((path, EMOTIONS[label]) if split is None else (path, EMOTIONS[label], SPLITS[split[row]]))
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def _suspected(found: Cleaned) -> list[tuple[int, int, float]]:
+    """Return row of the data, suggested emotion and margin of each suspect."""
+    suspects = found.suspects
+    return list(
+        zip(found.rows[suspects.rows].tolist(), suspects.suggested.tolist(), suspects.margin.tolist(), strict=True)
+    )
+
+
+def _page(found: Cleaned) -> str:
+    suspects = found.suspects
+    labels = found.data.labels[found.rows]
+    pairs = Counter(zip(labels[suspects.rows].tolist(), suspects.suggested.tolist(), strict=True))
+    shown = [
+        (
+            jpeg_of(np.asarray(found.crops[row], np.uint8)),
+            f"{EMOTIONS[labels[row]]} → {EMOTIONS[suggested]} ({margin:+.0%})",
+            found.data.pictures.name(int(found.rows[row])),
+        )
+        for row, suggested, margin in zip(
+            suspects.rows[:GALLERY].tolist(),
+            suspects.suggested[:GALLERY].tolist(),
+            suspects.margin[:GALLERY].tolist(),
+            strict=True,
+        )
+    ]
+    share = len(suspects) / max(1, len(found.rows))
+    parts = [
+        "<h1>Labels that are probably wrong</h1>",
+        f'<p class="faint">{escape(found.data.source)}: {len(suspects):,} of {len(found.rows):,} faces ({share:.1%}),'
+        " each judged by a classifier that saw neither it nor a copy of it. Most suspicious first.</p>",
+        '<p class="note">A suspect is a picture to look at, not a verdict: classifiers share the mistakes of the labels'
+        " that they learned from.</p>",
+        "<h2>Which labels</h2>",
+        table(
+            ("label → suggested", "pictures"),
+            [(f"{EMOTIONS[label]} → {EMOTIONS[suggested]}", f"{n:,}") for (label, suggested), n in pairs.most_common()],
+        ),
+        f"<h2>The {len(shown):,} most suspicious</h2>",
+        gallery(shown),
+        '<p class="note last">Emotions are <em>apparent</em>: what a face shows to people who look at it, never what'
+        " a person feels.</p>",
+    ]
+    return document("Labels that are probably wrong", parts)
