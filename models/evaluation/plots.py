@@ -21,6 +21,7 @@ from models.training.score import CALIBRATION_BINS, bins_of, calibration_error
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 except ImportError as error:
     raise RuntimeMissing(f"reports need matplotlib ({error}): install mien[video] or mien[train]") from error
 
@@ -33,6 +34,7 @@ _SAID = {
     "nll": "negative log-likelihood, validation",
     "accuracy": "accuracy, validation",
     "macro_f1": "macro-F1, validation",
+    "ccc": "CCC of valence and arousal, validation",
 }
 
 
@@ -139,13 +141,15 @@ def coverage_curve(points: Sequence[Mapping[str, float]], coverage: float, accur
 def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
     """Draw a training, epoch by epoch: `train_loss` and `nll` above, `accuracy` and `macro_f1` below.
 
-    The rows are those of a run's log; the last three figures are of validation.
+    The rows are those of a run's log; all but the first figure are of validation. `ccc` is drawn where there is one.
     """
     figure, axes = _figure(6.8, 5.6, heights=(1, 1))
     x = [row["epoch"] + 1 for row in epochs]
     for part, names in zip(axes, (("train_loss", "nll"), ("accuracy", "macro_f1")), strict=True):
         for name, colour in zip(names, (FAINT, BLUE) if part is axes[0] else (BLUE, ORANGE), strict=True):
             part.plot(x, [row[name] for row in epochs], color=colour, linewidth=1.8, label=_SAID[name])
+        if part is axes[1] and any(np.isfinite(row.get("ccc", np.nan)) for row in epochs):
+            part.plot(x, [row["ccc"] for row in epochs], color=FAINT, linewidth=1.8, label=_SAID["ccc"])
         part.legend(frameon=False, loc="best")
     if epochs:
         best = max(epochs, key=lambda row: row["accuracy"])
@@ -154,6 +158,8 @@ def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
     axes[0].set_title("Training", loc="left")
     axes[0].set_ylabel("nats")
     axes[1].set_xlabel("epoch")
+    axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].sharex(axes[1])
     axes[0].tick_params(labelbottom=False)
     return figure
 
