@@ -1,4 +1,4 @@
-"""A video to measure with, made from the demo media: two people side by side, 1280×720, 25 fps, with a tone."""
+"""Videos to measure with, made from the demo media: two people side by side, 1280×720, 25 fps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,49 @@ from models.picture import Picture
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25
 _SOUND_RATE = 44_100
-# Clip, and how much it is scaled, so that faces measure about 230 and 250 pixels from brows to chin.
-_PEOPLE = (("WolfgangLanger_Pexels.mp4", 0.9), ("single_face.mp4", 1.2))
-_KEPT_FRAMES = 150
+Scales = tuple[float, float]
+
+NEAR: Scales = (0.9, 1.2)
+"""How much the two clips are scaled: boxes of faces measure about 225 and 230 pixels."""
+
+NEAR_AND_FAR: Scales = (0.9, 0.65)
+"""Boxes of faces measure 205 to 240 pixels on the left and about 120 on the right."""
+
+CYCLE_FRAMES = 288
+"""After this many frames both clips are where they began: a loop of them has no cut."""
+
+CLIPS_FOLDER = DEFAULT_FOLDER.parent / "bench" / "clips"
+_PEOPLE = ("WolfgangLanger_Pexels.mp4", "single_face.mp4")
+
+
+def looped_people(folder: Path, *, mjpeg: bool, media: Path = DEFAULT_FOLDER) -> Path:
+    """Return a file for a camera to play over and over, made at first use: 11.5 s, faces of 120 to 240 pixels, no cut.
+
+    H.264 with a key frame every 2 s, as cameras send it, or Motion JPEG whose JPEGs a producer passes on; needs PyAV.
+    """
+    import av
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ("two-people.avi" if mjpeg else "two-people.mp4")
+    if path.is_file():
+        return path
+    partial = path.with_stem("partial")
+    with av.open(str(partial), "w") as container:
+        stream: Any = container.add_stream(
+            "mjpeg" if mjpeg else "libx264",
+            rate=FPS,
+            options={"qmin": "3", "qmax": "3"} if mjpeg else {"preset": "veryfast", "crf": "20"},
+        )
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p" if mjpeg else "yuv420p"
+        stream.codec_context.gop_size = 1 if mjpeg else 2 * FPS
+        for rgb in islice(side_by_side(media, NEAR_AND_FAR), CYCLE_FRAMES):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode())
+    return partial.rename(path)
 
 
 def two_people(path: Path, seconds: float, media: Path = DEFAULT_FOLDER) -> Path:
-    """Write the video, H.264 with a key frame every 2 s, and return its path; needs PyAV."""
+    """Write a video with a tone, H.264 with a key frame every 2 s, and return its path; needs PyAV."""
     import av
 
     frames = round(seconds * FPS)
@@ -41,9 +77,9 @@ def two_people(path: Path, seconds: float, media: Path = DEFAULT_FOLDER) -> Path
     return path
 
 
-def side_by_side(media: Path = DEFAULT_FOLDER) -> Iterator[Picture]:
+def side_by_side(media: Path = DEFAULT_FOLDER, scales: Scales = NEAR) -> Iterator[Picture]:
     """Yield frames without end: two clips, each over and over, before what blurred is the wall behind them."""
-    halves = [_Half(name, scale, media) for name, scale in _PEOPLE]
+    halves = [_Half(name, scale, media) for name, scale in zip(_PEOPLE, scales, strict=True)]
     for left, right in zip(halves[0], halves[1], strict=True):
         yield np.ascontiguousarray(np.hstack([left, right]))
 
@@ -53,7 +89,7 @@ class _Half:
 
     def __init__(self, name: str, scale: float, media: Path) -> None:
         try:
-            self._frames = list(islice(clip(demo_file(name, media)), _KEPT_FRAMES))
+            self._frames = list(islice(clip(demo_file(name, media)), CYCLE_FRAMES // 2))
         except InputError:  # without the demo package: a still picture that nods
             self._frames = [np.roll(astronaut(), shift, axis=0) for shift in (*range(0, 20, 2), *range(20, 0, -2))]
         self._scale = scale

@@ -1,7 +1,11 @@
-"""The package `fer` on a folder of pictures, with its own detector, in a plain loop: run by `bench.photos`.
+"""The package `fer` with its own detector: `python -m bench.fer_loop [PICTURE…]`.
 
-Runs in an environment of its own, which `python -m bench.setup_baselines` makes; needs nothing of mien.
+With pictures it warms up on the first one, reads all of them once and prints one JSON document (for `bench.photos`);
+without, it takes turns (for `bench.frame`). Runs in an environment of its own, which `python -m bench.setup_baselines`
+makes; needs nothing of mien.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -13,11 +17,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 from fer.fer import FER
 
+from bench.turns import take_turns
+
 
 def main() -> None:
-    """Warm up on the first picture, read all of them once, and print one JSON document."""
-    paths = sys.argv[1:]
+    """Read pictures."""
     detector = FER()
+    paths = sys.argv[1:]
+    if not paths:
+        take_turns(lambda path: len(detector.detect_emotions(cv2.imread(path))))
+        return
     detector.detect_emotions(cv2.imread(paths[0]))
     faces = 0
     wall, cpu = time.perf_counter(), time.process_time()

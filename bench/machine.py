@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import signal
 import statistics
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,8 @@ from typing import IO
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 # Fields 14 and 15 of /proc/PID/stat (proc(5)), counted from behind the name in brackets.
 _UTIME, _STIME = 11, 12
+_PARENT = 1
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +62,27 @@ def pinned(
     core: int | Sequence[int],
     *,
     environment: Mapping[str, str] | None = None,
+    stdin: IO[str] | int | None = None,
     output: IO[str] | int | None = None,
     errors: IO[str] | int | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a process that may use the given cores only (any where the system cannot pin)."""
+    """Start a process that may use the given cores only (any where the system cannot pin).
+
+    On Linux it ends when the bench ends, even by SIGKILL.
+    """
     allowed = [core] if isinstance(core, int) else list(core)
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def pin() -> None:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, allowed)
+        if libc is not None:
+            libc.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
 
     return subprocess.Popen(
         list(command),
         env={**os.environ, **(environment or {})},
+        stdin=stdin,
         stdout=output,
         stderr=errors,
         text=True,
@@ -90,3 +103,35 @@ def rss_mib(pid: int, *, highest: bool = False) -> float:
         if line.startswith(wanted):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def family(pid: int) -> list[int]:
+    """Return a running process and all processes under it, oldest first: a gunicorn has a child that does the work."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        parents.setdefault(int(fields[_PARENT]), []).append(int(folder.name))
+    found = [pid]
+    for each in found:
+        found += sorted(parents.get(each, []))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """CPU seconds that all processes of this machine have used since it started, and that its host took away."""
+
+    busy_s: float
+    stolen_s: float
+
+    @classmethod
+    def now(cls) -> Cores:
+        """Read /proc/stat (proc(5)); zeros where there is none."""
+        stat = Path("/proc/stat")
+        if not stat.is_file():
+            return cls(0.0, 0.0)
+        user, nice, system, _, _, irq, softirq, stolen = map(int, stat.read_text().split("\n", 1)[0].split()[1:9])
+        return cls((user + nice + system + irq + softirq) / _TICKS_A_SECOND, stolen / _TICKS_A_SECOND)

@@ -95,9 +95,7 @@ def measure(plan: Plan, folder: Path, media: Path = DEFAULT_FOLDER) -> Outcome:
         outcome.paces["kernels"].append(Pace.of(loop["pictures"], loop["wall_s"], loop["cpu_s"]))
         outcome.stages_ms.append(loop["stages_ms"])
         if FER_PYTHON.is_file() and plan.fer_pictures:
-            took = _output(
-                [str(FER_PYTHON), str(ROOT / "bench/fer_loop.py"), *map(str, paths[: plan.fer_pictures])], usable[0]
-            )
+            took = _output([str(FER_PYTHON), "-m", "bench.fer_loop", *map(str, paths[: plan.fer_pictures])], usable[0])
             outcome.paces["fer"].append(Pace.of(took["pictures"], took["wall_s"], took["cpu_s"]))
         with Office(folder / f"office-{number}", CHUNK_SIZE) as office:
             for name, core in (("one", usable[0]), ("two", usable[-1])):
@@ -141,7 +139,8 @@ def _kernels(folder: Path, core: int) -> dict[str, Any]:
 
 def _output(command: list[str], core: int) -> dict[str, Any]:
     """Return the JSON document that a command prints as its last line, on one core."""
-    with pinned(command, core, output=subprocess.PIPE, errors=subprocess.DEVNULL) as process:
+    environment = {"PYTHONPATH": str(ROOT)}
+    with pinned(command, core, environment=environment, output=subprocess.PIPE, errors=subprocess.DEVNULL) as process:
         printed, _ = process.communicate(timeout=600)
     if process.returncode or not printed.strip():
         raise SystemExit(f"{' '.join(command[:3])} … ended with {process.returncode}")

@@ -1,7 +1,8 @@
-"""`python -m bench.setup_baselines`: the environments of the packages that mien is measured against.
+"""`python -m bench.setup_baselines`: the environment of what mien is measured against.
 
 `fer` 25.10.3 asks for packages that fight ours (OpenCV 5, torch, moviepy) and needs none of them to read pictures, so
-it gets an environment of its own and what its code really imports.
+it gets an environment of its own and what its code really imports. The classic way (`bench.classic_loop`) needs of the
+same packages TensorFlow, with Keras, and an OpenCV that still has Haar cascades, so it shares that environment.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 
 FER_FOLDER = Path(__file__).parents[1] / ".mien" / "bench" / "fer"
 FER_PYTHON = FER_FOLDER / "bin" / "python"
+CLASSIC_PYTHON = FER_PYTHON
 _FER = "fer==25.10.3"
 _FER_NEEDS = (
     "tensorflow-cpu==2.21.0",
-    "opencv-python-headless<5",
+    "opencv-python-headless<5",  # 5 has no cascades
     "setuptools<81",  # fer imports pkg_resources
     "pandas",
     "pillow",

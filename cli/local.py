@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import socket
 import sys
 import threading
@@ -15,26 +14,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import honcho.manager
 from honcho.printer import Printer
 from rich.console import Console
 
+from cli.processes import LocalManager, Staff
+from mien.bus import Bus
 from mien.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError
 from mien.logs import get_logger
+from mien.machine import Machine
 from mien.settings import Settings, check_camera_name
+from worker.tuning.forecast import most_workers
 
-_KILL_AFTER_S = 2
-_CAMERA = "camera."
 _READY_TIMEOUT_S = 60
 
 log = get_logger(__name__)
 
 
-def run_all(settings: Settings, cameras: Sequence[str], workers: int) -> int:
+def run_all(settings: Settings, cameras: Sequence[str]) -> int:
     """Run mien until Ctrl-C or until one of its processes ends; returns the exit code.
 
-    Brokers start first and stop last, so that every process can end its frames. Raises PortInUse,
+    Brokers start first and stop last, so that every process can end its frames. There are `settings.workers` live
+    workers; with 0 there is one, and another one whenever there are more live cameras than workers. Raises PortInUse,
     SettingsError, or BrokerUnavailable.
     """
     sources = dict(_camera_and_source(text) for text in cameras)
@@ -55,8 +56,11 @@ def run_all(settings: Settings, cameras: Sequence[str], workers: int) -> int:
             "PYTHONUNBUFFERED": "1",
             "_MIEN_UP_PID": str(os.getpid()),
         }
-        manager = _manager(environment, settings, sources, workers)
+        manager = _manager(environment, settings, sources)
         threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
+        if settings.workers == 0:
+            staff = Staff(Bus(bus.url, settings), most_workers(settings, Machine.this()), manager.hire)
+            threading.Thread(target=staff.watch, args=(manager.stopping,), daemon=True).start()
         manager.loop()
     stopped_by_user = manager.returncode in (130, 143)
     console.print("mien stopped." if stopped_by_user else "mien stopped, because one of its processes ended.")
@@ -82,32 +86,14 @@ def _camera_and_source(text: str) -> tuple[str, str]:
     return check_camera_name(name), source
 
 
-class LocalManager(honcho.manager.Manager):  # type: ignore[misc]
-    """Stops everything when one part ends, but not for a camera: a film has an end, a source may be mistyped."""
-
-    def terminate(self) -> None:
-        """Ask every process to end, and make it end 2 s later."""
-        if not self._terminating:
-            timer = threading.Timer(_KILL_AFTER_S, self.kill)
-            timer.daemon = True
-            timer.start()
-        super().terminate()
-
-    def _any_stopped(self) -> bool:
-        parts = (process for name, process in self._processes.items() if not name.startswith(_CAMERA))
-        return any(process.get("returncode") is not None for process in parts)
-
-
-def _manager(environment: dict[str, str], settings: Settings, sources: dict[str, str], workers: int) -> LocalManager:
-    manager = LocalManager(Printer(sys.stderr, time_format="%H:%M:%S"))
-    commands = {"dashboard": ["dashboard", "--port", str(settings.port), "--host", settings.host]}
-    commands |= {f"worker.{number}": ["work"] for number in range(1, workers + 1)}
-    commands |= {"jobs": ["jobs", "work"]}
-    commands |= {f"{_CAMERA}{name}": ["produce", "--camera", name, source] for name, source in sources.items()}
-    for name, arguments in commands.items():
-        # `exec` replaces honcho's shell, so that a signal reaches the process itself.
-        command = "exec " + shlex.join([sys.executable, "-m", "cli", *arguments])
-        manager.add_process(name, command, env=environment)
+def _manager(environment: dict[str, str], settings: Settings, sources: dict[str, str]) -> LocalManager:
+    manager = LocalManager(Printer(sys.stderr, time_format="%H:%M:%S"), environment)
+    manager.add("dashboard", ["dashboard", "--port", str(settings.port), "--host", settings.host])
+    for _ in range(settings.workers or 1):
+        manager.add_worker()
+    manager.add("jobs", ["jobs", "work"])
+    for name, source in sources.items():
+        manager.add_camera(name, source)
     return manager
 
 

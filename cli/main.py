@@ -11,6 +11,7 @@ from cli import jobs, photos, video
 from cli.clean import clean
 from cli.compare import compare
 from cli.dashboard import dashboard
+from cli.doctor import doctor
 from cli.evaluate import evaluate
 from cli.export import export
 from cli.photo import photo
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare, clean):
+for command in (up, produce, work, dashboard, photo, train, evaluate, export, compare, clean, doctor):
     app.command()(command)
 app.add_typer(photos.app, name="photos")
 app.add_typer(video.app, name="video")

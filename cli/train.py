@@ -51,6 +51,13 @@ def train(
         str,
         typer.Option(help="none, imagenet, a .zip of mien, a run's best.npz, or a .pth.", rich_help_panel=_DATA),
     ] = "none",
+    heads: Annotated[
+        str,
+        typer.Option(
+            help="emotion, or emotion,va: then valence and arousal are measured, where DATA has both.",
+            rich_help_panel=_DATA,
+        ),
+    ] = "emotion",
     teacher: Annotated[
         list[Path] | None,
         typer.Option(help="Weights (.zip) to learn from, again for several: distillation.", rich_help_panel=_DATA),
@@ -107,6 +114,10 @@ def train(
         float,
         typer.Option(min=0, max=1, help="Weigh rare classes more: 0 alike, 1 by frequency.", rich_help_panel=_LEARN),
     ] = 0.0,
+    va_weight: Annotated[
+        float,
+        typer.Option(min=0, help="With --heads emotion,va: what 1 - CCC of the two counts.", rich_help_panel=_LEARN),
+    ] = 0.5,
     ema: Annotated[
         float,
         typer.Option(
@@ -139,9 +150,14 @@ def train(
     With --weights it is transfer learning: first the head alone, then also the last layers of the backbone. A run that
     was killed at any moment goes on with --resume.
 
+    Valence and arousal are projected from the probabilities of the emotions, unless --heads emotion,va trains a head
+    that measures them from a CSV with both columns; every result says which.
+
     Example: [bold]mien train ferplus.npz --minutes 90 --out runs/atto[/bold]
 
     Example: [bold]mien train ferplus.npz --backbone efficientnetv2-b0 --weights imagenet --unfreeze 40[/bold]
+
+    Example: [bold]mien train faces.csv --heads emotion,va --weights runs/atto/best.npz --out runs/va[/bold]
     """
     import math
 
@@ -150,6 +166,7 @@ def train(
     from cli.figures import print_figures
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
+    from models.heads import heads_named
     from models.training.plan import Augmentation, Plan
     from models.training.run import UNUSABLE_NAME, Wanted
     from models.training.run import train as train_model
@@ -173,9 +190,10 @@ def train(
         head_share=head_share,
         unfreeze=unfreeze,
         patience=patience,
+        va_weight=va_weight,
         precision=precision.value,
     )
-    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops, take)
+    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops, take, heads_named(heads))
     console = Console()
     with TrainingView(console) as view:
         finished = train_model(data, wanted, plan, out, name, resume, view.show)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 from typing import Self
 
@@ -56,10 +57,11 @@ class TrainingView:
 
 def line_of(report: EpochReport) -> str:
     """Return an epoch as one line."""
+    concordance = "" if math.isnan(report.ccc) else f", CCC of valence and arousal {report.ccc:.3f}"
     return (
         f"epoch {report.epoch + 1}: {report.minutes:.1f} min, {report.samples_per_s:.0f} faces/s, "
         f"loss {report.train_loss:.3f}, validation: accuracy {report.accuracy:.4f}, "
-        f"macro-F1 {report.macro_f1:.4f}, nll {report.nll:.3f}"
+        f"macro-F1 {report.macro_f1:.4f}, nll {report.nll:.3f}{concordance}"
     )
 
 

@@ -12,7 +12,12 @@ def up(
     camera: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SOURCE", help="A camera to start, instead of the demo; repeat it.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Live workers.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=64, help="Live workers; 0, the default: as many as live cameras, at most one for each core."
+        ),
+    ] = None,
 ) -> None:
     """Start brokers, a camera, a live worker, a job worker and the dashboard, until Ctrl-C.
 
@@ -22,6 +27,6 @@ def up(
     from mien.logs import configure_logs
     from mien.settings import load_settings
 
-    settings = load_settings(port=port)
+    settings = load_settings(port=port, workers=workers)
     configure_logs(settings.log_level, settings.log_format)
-    raise typer.Exit(run_all(settings, camera or ["demo=demo://"], workers))
+    raise typer.Exit(run_all(settings, camera or ["demo=demo://"]))

@@ -9,7 +9,18 @@ import typer
 
 
 def work(
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of inference (1 when not set).")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, help="Threads of inference; 0, the default: as few as hold the frame budget.")
+    ] = None,
+    tune: Annotated[
+        str | None, typer.Option(help="auto: save work under load; off: everything on every frame.")
+    ] = None,
+    scan_ms: Annotated[
+        float | None, typer.Option(min=0, help="Time between two searches of whole frames; 0: every frame.")
+    ] = None,
+    classify_ms: Annotated[
+        float | None, typer.Option(min=0, help="Time until a followed face is classified again; 0: on every frame.")
+    ] = None,
     detector: Annotated[str | None, typer.Option(help="Face detector: auto, blazeface, yunet or haar.")] = None,
     runtime: Annotated[
         str | None, typer.Option(help="What runs the classifier: auto, openvino, onnxruntime or tensorflow.")
@@ -24,6 +35,8 @@ def work(
 ) -> None:
     """Read the faces of live cameras, until Ctrl-C. Start as many as you like: they share the cameras.
 
+    What a worker saves under load, and why, `mien doctor` and its log say; what is given here stays as it is.
+
     Example: [bold]mien work --threads 2 --detector yunet[/bold]
     """
     from mien.logs import configure_logs
@@ -31,7 +44,15 @@ def work(
     from worker.start import run_live
 
     settings = load_settings(
-        threads=threads, detector=detector, runtime=runtime, precision=precision, weights=weights, bus_url=bus_url
+        threads=threads,
+        tune=tune,
+        scan_ms=scan_ms,
+        classify_ms=classify_ms,
+        detector=detector,
+        runtime=runtime,
+        precision=precision,
+        weights=weights,
+        bus_url=bus_url,
     )
     configure_logs(settings.log_level, settings.log_format)
     run_live(settings, metrics_port, metrics_host)

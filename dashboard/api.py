@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, make_response, request
 from flask_wtf.csrf import generate_csrf
 
 from dashboard.browser_cameras import FRAME_BYTES
+from dashboard.budgets import budget_document
 from dashboard.metrics import exposition
 from dashboard.openapi import document
 from dashboard.problems import Refused, drain
@@ -52,6 +53,13 @@ def results(name: str) -> Response:
     known_camera(name)
     found = services().bus.recent_results(name, limit_of(20, MOST_RESULTS))
     return jsonify(results=[result.to_dict() for result in found])
+
+
+@api.get("/api/v1/cameras/<name>/budget")
+def budget(name: str) -> Response:
+    """Where the frame budget of a camera went in the last minute, and what became of its frames."""
+    status = known_camera(name)
+    return jsonify(budget_document(name, services().settings.budget_ms, status.minute, status.budget))
 
 
 # Browser cameras

@@ -7,7 +7,6 @@ and takes the newest picture of each of its cameras, so a slow one skips picture
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from mien.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
-from mien.types import FrameResult, View
+from mien.types import View
 
 WATCH_EVERY_S = 1.0
 FRESH_S = 2.0
@@ -37,14 +36,26 @@ class Shown:
     number: int
     seen_s: float
     arrived: float = field(default_factory=time.time)
+    _made: dict[Callable[[Shown], bytes], bytes] = field(default_factory=dict, repr=False)
+
+    def made(self, make: Callable[[Shown], bytes]) -> bytes:
+        """Return `make(self)`, which is made once for all viewers."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
+
+    def see_again(self, view: View) -> None:
+        """Take over the frame id of a view whose picture is the same."""
+        self.view, self.seen_s = view, time.monotonic()
+        self._made.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One result for listeners, as JSON; `number` grows with each result of its camera."""
+    """One result as a server-sent event, the same bytes for all listeners; `number` grows with each result."""
 
     number: int
-    text: str
+    sent: bytes = field(repr=False)
 
 
 class Viewer:
@@ -220,9 +231,9 @@ class Hub:
         if not wanted:
             return False
         after = {camera: self._result_ids.get(camera, "$") for camera in wanted}
-        for entry_id, result in self._bus.read_results(after):
-            self._result_ids[result.camera] = entry_id
-            self._tell(result)
+        for camera, entry_id, text in self._bus.read_result_texts(after):
+            self._result_ids[camera] = entry_id
+            self._tell(camera, text)
         return True
 
     def _watch(self, wanted: frozenset[str]) -> None:
@@ -248,7 +259,7 @@ class Hub:
         self.views_read += 1
         if before is not None and before.view.jpeg == view.jpeg:
             self.views_same += 1
-            before.view, before.seen_s = view, time.monotonic()
+            before.see_again(view)
             return
         self._numbers += 1
         self._newest[view.camera] = Shown(view, self._numbers, time.monotonic())
@@ -256,10 +267,11 @@ class Hub:
             if viewer.looks_at(view.camera):
                 viewer.woken.set()
 
-    def _tell(self, result: FrameResult) -> None:
+    def _tell(self, camera: str, text: bytes) -> None:
+        """Relay a result as its worker wrote it: JSON on one line."""
         self._numbers += 1
-        events = self._events.setdefault(result.camera, deque(maxlen=_RESULTS_KEPT))
-        events.append(Event(self._numbers, json.dumps(result.to_dict(), separators=(",", ":"))))
+        events = self._events.setdefault(camera, deque(maxlen=_RESULTS_KEPT))
+        events.append(Event(self._numbers, b"id: %d\nevent: result\ndata: %b\n\n" % (self._numbers, text)))
         for listener in tuple(self._listeners):
-            if listener.camera == result.camera:
+            if listener.camera == camera:
                 listener.woken.set()

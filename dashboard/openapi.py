@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from mien.budget import STAGES
 from mien.jobinputs import KINDS
 from mien.jobview import JobState
+from mien.plan import EVERYTHING
 from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
 
 _NUMBER = {"type": "number"}
@@ -15,6 +17,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
 _MAYBE = {"type": ["number", "null"]}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_MAYBE_SHARE = {**_SHARE, "type": ["number", "null"]}
 _PROBABILITIES = {"type": "object", "properties": dict.fromkeys(EMOTIONS, _SHARE)}
 
 
@@ -42,6 +45,8 @@ ROUTES = (
     Route("get", "/api/v1/cameras", "All cameras, how they do, and how many workers run", "Overview"),
     Route("get", "/api/v1/cameras/{name}", "One camera", "Camera"),
     Route("get", "/api/v1/cameras/{name}/results", "The last results, newest first", "Results", query=("limit",)),
+    Route("get", "/api/v1/cameras/{name}/budget", "Where the frame budget of the last minute went, and the drops",
+          "Budget"),
     Route("get", "/api/v1/jobs", "The last jobs, newest first; state and kind may be several, with commas", "Jobs",
           query=("state", "kind", "limit")),
     Route("get", "/api/v1/jobs/{id}", "One job", "Job"),
@@ -83,7 +88,7 @@ ROUTES = (
     Route("get", "/stream", "All tiles over one connection", "application/vnd.mien.stream", query=("cameras",)),
     Route("get", "/cameras/{name}/stream.mjpg", "One camera as MJPEG", "multipart/x-mixed-replace"),
     Route("get", "/cameras/{name}/snapshot.jpg", "The newest view of a camera", "image/jpeg"),
-    Route("get", "/cameras/{name}/events", "Results as server-sent events", "text/event-stream"),
+    Route("get", "/cameras/{name}/events", "Results as server-sent events; its budget too", "text/event-stream"),
     Route("get", "/healthz", "The process is up", "Health"),
     Route("get", "/readyz", "Both brokers answer, else 503", "Health"),
     Route("get", "/metrics", "Metrics for Prometheus", "text/plain"),
@@ -165,6 +170,7 @@ def _schemas() -> dict[str, Any]:
         box={**_list(_NUMBER), "description": "x, y, width, height in pixels of the original frame"},
         track=_TEXT, emotion=label, confidence=_SHARE, probabilities=_PROBABILITIES, smoothed=_PROBABILITIES,
         label=label, label_confidence=_SHARE, valence=_NUMBER, arousal=_NUMBER,
+        va_source=_words("projected", "measured"),
         source={"type": "string", "enum": ["full", "tracked"]}, score=_NUMBER, landmarks=_list(_list(_NUMBER)),
     )  # fmt: skip
     result = _object(
@@ -175,9 +181,30 @@ def _schemas() -> dict[str, Any]:
     camera = _object(
         name=_TEXT, state={"type": "string", "enum": [state.value for state in CameraState]}, reason=_TEXT,
         source=_TEXT, delivery={"type": "string", "enum": ["live", "lossless"]}, fps=_NUMBER, width=_COUNT,
-        height=_COUNT, updated_ns=_COUNT, analysed_fps=_NUMBER, on_time_share={"type": ["number", "null"]},
+        height=_COUNT, updated_ns=_COUNT, analysed_fps=_NUMBER, on_time_share=_MAYBE_SHARE,
         counts=_reference("Counts"), faces=_COUNT, labels=_list(_object(label=label, confidence=_SHARE)),
-        latency_ms={"type": ["number", "null"]}, result_age_ms={"type": ["number", "null"]},
+        latency_ms=_MAYBE, result_age_ms=_MAYBE,
+        minute=_object(on_time_share=_MAYBE_SHARE, p95_ms=_MAYBE),
+    )  # fmt: skip
+    budget = _object(
+        camera=_TEXT, budget_ms=_NUMBER,
+        minute={
+            **_object(
+                window_s=_NUMBER, captured=_COUNT, analysed=_COUNT, on_time=_COUNT, late=_COUNT, dropped=_COUNT,
+                drops=drops, on_time_share=_MAYBE_SHARE, on_time_of_analysed=_MAYBE_SHARE,
+            ),
+            "description": "what became of the frames; on_time_share counts a drop as missed",
+        },
+        measured={
+            **_object(
+                at_ns=_COUNT, window_s=_NUMBER, frames=_COUNT, on_time=_COUNT, total_ms=_reference("Quantiles"),
+                stages_ms=_object(**{stage: _reference("Quantiles") for stage in STAGES}), worker=_TEXT,
+                plan=_object(**dict.fromkeys(EVERYTHING.to_dict(), _NUMBER)), plan_words=_TEXT, level=_COUNT,
+                why=_TEXT,
+            ),
+            "type": ["object", "null"],
+            "description": "what the worker says of the frames it analysed; null while none says anything",
+        },
     )  # fmt: skip
     failure = _object(path=_TEXT, reason=_TEXT)
     job = _object(
@@ -203,6 +230,8 @@ def _schemas() -> dict[str, Any]:
     return {
         "Overview": _object(cameras=_list(_reference("Camera")), workers=_COUNT, error=_TEXT),
         "Camera": camera,
+        "Budget": budget,
+        "Quantiles": {**_object(mean=_NUMBER, p50=_NUMBER, p95=_NUMBER, p99=_NUMBER), "description": "milliseconds"},
         "Counts": counts,
         "Results": _object(results=_list(_reference("Result"))),
         "Result": result,

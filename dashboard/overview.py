@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from dashboard.history import MINUTE_S, History, Window, rounded
+from mien.budget import Budget
 from mien.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.types import Camera, Counts, FrameResult
 
 EVERY_S = 0.5
-WINDOW_S = 10.0
+LATELY_S = 10.0
 _IDLE_AFTER_S = 10.0
 _LABELS = 3
 
@@ -23,15 +27,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """A camera, its account, and how it did over the last 10 s.
-
-    `analysed_fps` counts results; `on_time_share` is on time over analysed, None while nothing was analysed.
-    """
+    """A camera, its account, how it did over the last 10 s (`lately`) and minute, and what its worker measured."""
 
     camera: Camera
     counts: Counts
-    analysed_fps: float = 0.0
-    on_time_share: float | None = None
+    lately: Window = field(default_factory=Window)
+    minute: Window = field(default_factory=Window)
+    budget: Budget | None = None
     newest: FrameResult | None = None
     newest_age_ms: float | None = None
 
@@ -40,17 +42,21 @@ class CameraStatus:
         newest = self.newest
         return {
             **self.camera.to_dict(),
-            "analysed_fps": round(self.analysed_fps, 2),
-            "on_time_share": None if self.on_time_share is None else round(self.on_time_share, 4),
+            "analysed_fps": round(self.lately.analysed_fps, 2),
+            "on_time_share": rounded(self.lately.on_time_of_analysed),
             "counts": {**self.counts.to_dict(), "balanced": self.counts.balanced},
             "faces": len(newest.faces) if newest is not None else 0,
             "labels": _labels(newest),
             "latency_ms": None if newest is None else round(newest.latency_ms, 2),
             "result_age_ms": None if self.newest_age_ms is None else round(self.newest_age_ms, 1),
+            "minute": {
+                "on_time_share": rounded(self.minute.on_time_share),
+                "p95_ms": None if self.budget is None else round(self.budget.total.p95, 2),
+            },
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """Everything known at one moment; `error` says why it is not known, in words for a person."""
 
@@ -67,6 +73,11 @@ class Snapshot:
             "error": self.error,
         }
 
+    @cached_property
+    def json(self) -> bytes:
+        """The snapshot as JSON, made once for all who look."""
+        return json.dumps(self.to_dict(), separators=(",", ":")).encode()
+
     def get(self, name: str) -> CameraStatus | None:
         """Return the status of one camera."""
         return next((status for status in self.cameras if status.camera.name == name), None)
@@ -77,8 +88,8 @@ class Overview:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._snapshot = Snapshot(error="not read yet", read_s=-WINDOW_S)
-        self._history: dict[str, deque[tuple[float, Counts]]] = {}
+        self._snapshot = Snapshot(error="not read yet", read_s=-LATELY_S)
+        self._histories: dict[str, History] = {}
         self._asked_s = 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -135,8 +146,9 @@ class Overview:
         try:
             self._bus.clock.sync_when_due()
             cameras = self._bus.cameras()
-            counts = self._bus.all_counts([camera.name for camera in cameras])
-            statuses = tuple(self._status(camera, counts[camera.name]) for camera in cameras)
+            names = [camera.name for camera in cameras]
+            counts, budgets = self._bus.all_counts(names), self._budgets(names)
+            statuses = tuple(self._status(each, counts[each.name], budgets.get(each.name)) for each in cameras)
             workers = len(self._bus.workers())
         except BrokerUnavailable:
             self._snapshot = Snapshot(self._snapshot.cameras, error="Redis does not answer; trying again every second.")
@@ -145,26 +157,26 @@ class Overview:
             log.exception("the overview could not be read")
             self._snapshot = Snapshot(self._snapshot.cameras, error="What Redis says cannot be read.")
             return
-        for gone in self._history.keys() - counts.keys():
-            self._history.pop(gone)
+        for gone in self._histories.keys() - counts.keys():
+            self._histories.pop(gone)
         self._snapshot = Snapshot(statuses, workers)
 
-    def _status(self, camera: Camera, counts: Counts) -> CameraStatus:
-        now_s = time.monotonic()
-        history = self._history.setdefault(camera.name, deque())
-        if history and history[-1][1].captured > counts.captured:  # the account began anew
-            history.clear()
-        history.append((now_s, counts))
-        while now_s - history[0][0] > WINDOW_S:
-            history.popleft()
-        began_s, began = history[0]
-        analysed = counts.analysed - began.analysed
+    def _budgets(self, names: Sequence[str]) -> dict[str, Budget]:
+        try:
+            return self._bus.budgets(names)
+        except (KeyError, TypeError, ValueError):  # a worker of another version
+            return {}
+
+    def _status(self, camera: Camera, counts: Counts, budget: Budget | None) -> CameraStatus:
+        history = self._histories.setdefault(camera.name, History())
+        history.note(time.monotonic(), counts)
         newest = next(iter(self._bus.recent_results(camera.name, count=1)), None)
         return CameraStatus(
             camera=camera,
             counts=counts,
-            analysed_fps=analysed / (now_s - began_s) if now_s > began_s else 0.0,
-            on_time_share=(counts.on_time - began.on_time) / analysed if analysed > 0 else None,
+            lately=history.window(LATELY_S),
+            minute=history.window(MINUTE_S),
+            budget=budget,
             newest=newest,
             newest_age_ms=None if newest is None else max(0, self._bus.clock.now_ns() - newest.captured_ns) / 1e6,
         )

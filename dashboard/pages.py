@@ -7,22 +7,14 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from dashboard.budgets import DROP_WORDS, STAGE_WORDS
 from dashboard.openapi import document
 from dashboard.services import known_camera, services
 from mien.errors import BrokerUnavailable
 from mien.settings import check_camera_name
-from mien.types import EMOTIONS, DropReason
+from mien.types import EMOTIONS
 
 pages = Blueprint("pages", __name__)
-
-_REASONS = {
-    DropReason.SUPERSEDED: "a newer frame took its place",
-    DropReason.STALE: "too old to be on time",
-    DropReason.UNDECODABLE: "not a readable picture",
-    DropReason.TRIMMED: "nobody had read it",
-    DropReason.OVERLOAD: "workers were too busy",
-    DropReason.WORKER_LOST: "its worker went away",
-}
 
 
 @pages.get("/")
@@ -38,9 +30,14 @@ def camera(name: str) -> str:
         known_camera(name)
     except BrokerUnavailable:
         check_camera_name(name)
-    reasons = {reason.value: words for reason, words in _REASONS.items()}
+    reasons = {reason.value: words for reason, words in DROP_WORDS.items()}
     return render_template(
-        "camera.html", name=name, emotions=EMOTIONS, reasons=reasons, budget_ms=services().settings.budget_ms
+        "camera.html",
+        name=name,
+        emotions=EMOTIONS,
+        stages=STAGE_WORDS,
+        reasons=reasons,
+        budget_ms=services().settings.budget_ms,
     )
 
 

@@ -20,9 +20,11 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
+from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
+from dashboard.budgets import budget_document
 from dashboard.hub import Hub, Shown
 from dashboard.overview import EVERY_S, Overview
 from dashboard.problems import Refused
@@ -33,8 +35,11 @@ from mien.types import CameraState, View
 BOUNDARY = "mien-view"
 MEDIA_TYPE = "application/vnd.mien.stream"
 SNAPSHOT_WAIT_S = 2.0
+BUDGET_EVERY_S = 1.0
 # Enough for the newest views of a few tiles. The kernel would let up to 4 MB of old pictures wait for a slow reader.
 SEND_BUFFER_BYTES = 256 * 1024
+# A picture follows when the one before has left but for this much: a slow reader gets newer ones.
+UNSENT_BYTES = 16 * 1024
 
 _KEEP_ALIVE_S = 1.0
 _LOST = (CameraState.NO_SIGNAL, CameraState.ENDED, CameraState.FAILED)
@@ -75,9 +80,10 @@ def snapshot(name: str) -> Response:
 
 @streams.get("/cameras/<name>/events")
 def events(name: str) -> Response:
-    """The results of a camera as server-sent events: `result` for each frame, `camera` each half second."""
+    """The results of a camera as server-sent events: `result` for each frame, `camera` and `budget` now and then."""
     known_camera(name)
-    return _flowing(camera_events(services().hub, services().overview, name), "text/event-stream")
+    told = camera_events(services().hub, services().overview, name, services().settings.budget_ms)
+    return _flowing(told, "text/event-stream")
 
 
 def mjpeg_parts(hub: Hub, overview: Overview, name: str, part: Callable[[Shown], bytes]) -> Iterator[bytes]:
@@ -95,9 +101,9 @@ def mjpeg_parts(hub: Hub, overview: Overview, name: str, part: Callable[[Shown],
             lost = status is None or status.camera.state in _LOST
             newest = hub.newest(name)
             if shown:
-                yield part(shown[0])
+                yield shown[0].made(part)
             elif newest is not None and not lost:
-                yield part(newest)
+                yield newest.made(part)
             else:
                 yield part(_placeholder(name, "no-signal.jpg" if lost else "waiting.jpg"))
 
@@ -110,28 +116,34 @@ def tile_messages(hub: Hub, overview: Overview, cameras: list[str] | None) -> It
             messages = []
             if time.monotonic() - told_s >= EVERY_S:
                 told_s = time.monotonic()
-                messages.append(message({"type": "overview"}, json.dumps(overview.now().to_dict()).encode()))
-            messages += [view_message(shown) for shown in viewer.next(0.0 if messages else EVERY_S)]
+                messages.append(message({"type": "overview"}, overview.now().json))
+            messages += [shown.made(view_message) for shown in viewer.next(0.0 if messages else EVERY_S)]
             if messages:
-                yield b"".join(messages)
+                yield messages[0] if len(messages) == 1 else b"".join(messages)
 
 
-def camera_events(hub: Hub, overview: Overview, name: str) -> Iterator[bytes]:
+def camera_events(hub: Hub, overview: Overview, name: str, budget_ms: float) -> Iterator[bytes]:
     """Yield the events of one camera."""
-    told_s = -EVERY_S
+    told_s = budget_told_s = -BUDGET_EVERY_S
     with hub.listener(name) as listener:
         while True:
-            lines = []
-            if time.monotonic() - told_s >= EVERY_S:
-                told_s = time.monotonic()
+            events = []
+            now_s = time.monotonic()
+            if now_s - told_s >= EVERY_S:
+                told_s = now_s
                 now = overview.now()
                 status = now.get(name)
-                note = {"camera": None if status is None else status.to_dict(), "error": now.error}
-                lines.append(f"event: camera\ndata: {json.dumps(note)}\n\n")
-            heard = listener.next(0.0 if lines else EVERY_S)
-            lines += [f"id: {event.number}\nevent: result\ndata: {event.text}\n\n" for event in heard]
-            if lines:
-                yield "".join(lines).encode()
+                events.append(_event("camera", {"camera": status and status.to_dict(), "error": now.error}))
+                if status is not None and now_s - budget_told_s >= BUDGET_EVERY_S:
+                    budget_told_s = now_s
+                    events.append(_event("budget", budget_document(name, budget_ms, status.minute, status.budget)))
+            events += [event.sent for event in listener.next(0.0 if events else EVERY_S)]
+            if events:
+                yield b"".join(events)
+
+
+def _event(kind: str, data: dict[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def message(head: dict[str, str], body: bytes) -> bytes:
@@ -181,4 +193,6 @@ def _flowing(pieces: Iterator[bytes], content_type: str) -> Response:
     connection = request.environ.get("gunicorn.socket")
     if isinstance(connection, socket.socket):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT") and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return Response(stream_with_context(pieces), content_type=content_type, headers=_NO_CACHE)

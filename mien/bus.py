@@ -7,6 +7,7 @@ stream is what is in flight, and the account balances at any moment, whoever is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from mien.entries import (
     CAMERAS,
     WORKER_NOTES,
     WORKERS,
+    bare_streams_of,
     budget_key,
     camera_from_note,
     camera_keys,
@@ -58,6 +60,20 @@ class Workers:
     dead: tuple[str, ...]
 
 
+class _Script:
+    """A script that the broker may know already."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def stored_ns(frame: Frame) -> int:
+    """Return when a frame that was read came onto the bus, on Redis' clock, in whole milliseconds (rounded up)."""
+    milliseconds, _ = id_order(frame.frame_id)
+    return (milliseconds + 1) * 1_000_000
+
+
 class Bus:
     """One process' connection to the bus.
 
@@ -71,8 +87,8 @@ class Bus:
         self.clock = Clock(self._server_ns)
         scripts = resources.files("mien") / "lua"
         load = self._redis.register_script
-        self._publish = load((scripts / "publish.lua").read_text())
-        self._finish = load((scripts / "finish.lua").read_text())
+        self._publish = _Script((scripts / "publish.lua").read_text())
+        self._finish = _Script((scripts / "finish.lua").read_text())
         self._drop = load((scripts / "drop.lua").read_text())
         self._flush = load((scripts / "flush.lua").read_text())
         self._retire = load((scripts / "retire.lua").read_text())
@@ -107,9 +123,10 @@ class Bus:
         ]  # fmt: skip
         token = token or f"{frame.seq}:{frame.captured_ns}"
         with broker_errors(self.url):
-            frame_id = self._publish(
-                keys=[frames_key(frame.camera), counts_key(frame.camera)],
-                args=[GROUP, backlog, skipped, token, *fields],
+            frame_id = self._run(
+                self._publish,
+                [frames_key(frame.camera), counts_key(frame.camera)],
+                [GROUP, backlog, skipped, token, *fields],
             )
         return cast(bytes, frame_id).decode()
 
@@ -145,12 +162,12 @@ class Bus:
         """
         if not cameras:
             return []
-        streams = {frames_key(camera): ">" for camera in cameras}
+        keys = [frames_key(camera) for camera in cameras]
+        block = ("BLOCK", block_ms) if block_ms else ()
+        command = ("XREADGROUP", "GROUP", GROUP, worker, "COUNT", READ_COUNT, *block, "STREAMS", *keys)
         with broker_errors(self.url):
             try:
-                answer = self._redis.xreadgroup(
-                    GROUP, worker, cast(Any, streams), count=READ_COUNT, block=block_ms or None
-                )
+                answer = self._ask(*command, *([">"] * len(keys)))
             except redis.ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
@@ -158,7 +175,7 @@ class Bus:
                 return []
         return [
             frame
-            for key, entries in streams_of(answer)
+            for key, entries in bare_streams_of(answer)
             for entry_id, fields in entries
             if (frame := frame_of(camera_of(key), entry_id, fields)) is not None
         ]
@@ -183,28 +200,44 @@ class Bus:
                 self._retire(keys=[frames_key(camera)], args=[GROUP, name])
         return sorted(frames, key=lambda frame: id_order(frame.frame_id))
 
-    def finish(self, result: FrameResult) -> bool:
+    def finish(self, result: FrameResult, view: View | None = None) -> bool:
         """Store a result and count its frame; False when the frame was ended by somebody else before."""
+        return self.finish_all([(result, view)])[0]
+
+    def finish_all(self, ended: Sequence[tuple[FrameResult, View | None]]) -> list[bool]:
+        """End the frames of a batch in one round trip: store each result, and its view, and count the frame.
+
+        False for a frame that somebody else ended before: of that one nothing is stored.
+        """
+        if not ended:
+            return []
+        keys: list[str] = []
+        args: list[str | int | bytes] = [GROUP, self._settings.results_kept]
+        for result, view in ended:
+            camera = result.camera
+            keys += (frames_key(camera), counts_key(camera), results_key(camera), view_key(camera))
+            timing = "on_time" if result.on_time else "late"
+            args += (result.frame_id, result.to_json(), timing, b"" if view is None else view.jpeg)
         with broker_errors(self.url):
-            done = self._finish(
-                keys=[frames_key(result.camera), counts_key(result.camera), results_key(result.camera)],
-                args=[
-                    GROUP,
-                    result.frame_id,
-                    result.to_json(),
-                    "on_time" if result.on_time else "late",
-                    self._settings.results_kept,
-                ],
-            )
-        return bool(done == 1)
+            done = self._run(self._finish, keys, args)
+        return [one == 1 for one in done]
 
     def drop(self, camera: str, frame_ids: Sequence[str], reason: DropReason) -> int:
         """End frames without a result; returns how many were not ended by somebody else before."""
+        return self.drop_all({(camera, reason): frame_ids})[camera, reason] if frame_ids else 0
+
+    def drop_all(self, frame_ids: Mapping[tuple[str, DropReason], Sequence[str]]) -> dict[tuple[str, DropReason], int]:
+        """End frames of any cameras without a result, in one round trip; returns how many as `drop` does."""
         if not frame_ids:
-            return 0
+            return {}
+        keys: list[str] = []
+        args: list[str | int] = [GROUP]
+        for (camera, reason), ids in frame_ids.items():
+            keys += (frames_key(camera), counts_key(camera))
+            args += (reason.value, len(ids), *ids)
         with broker_errors(self.url):
-            dropped = self._drop(keys=[frames_key(camera), counts_key(camera)], args=[GROUP, reason.value, *frame_ids])
-        return int(cast(int, dropped))
+            dropped = cast(list[int], self._drop(keys=keys, args=args))
+        return dict(zip(frame_ids, dropped, strict=True))
 
     # Results and views
 
@@ -221,6 +254,14 @@ class Bus:
         answer = self._xread({results_key(camera): entry for camera, entry in after.items()}, block_ms, count)
         return [(entry_id.decode(), FrameResult.from_json(fields[b"result"]))
                 for _, entries in answer for entry_id, fields in entries]  # fmt: skip
+
+    def read_result_texts(
+        self, after: Mapping[str, str], block_ms: int = BLOCK_MS, count: int = 100
+    ) -> list[tuple[str, str, bytes]]:
+        """Return (camera, entry id, JSON as it was stored) as `read_results` does, for those who only relay it."""
+        answer = self._xread({results_key(camera): entry for camera, entry in after.items()}, block_ms, count)
+        return [(camera_of(key), entry_id.decode(), fields[b"result"])
+                for key, entries in answer for entry_id, fields in entries]  # fmt: skip
 
     def put_view(self, view: View) -> None:
         """Store the newest view of a camera."""
@@ -246,8 +287,16 @@ class Bus:
 
     def put_budget(self, budget: Budget) -> None:
         """Publish where the frame budget of a camera went; a worker repeats it about once a second."""
-        with broker_errors(self.url):
-            self._redis.set(budget_key(budget.camera), budget.to_json(), px=BUDGET_TTL_MS)
+        self.put_budgets([budget])
+
+    def put_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Publish where the frame budgets of several cameras went, in one round trip."""
+        if not budgets:
+            return
+        with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
+            for budget in budgets:
+                pipe.set(budget_key(budget.camera), budget.to_json(), px=BUDGET_TTL_MS)
+            pipe.execute()
 
     def budgets(self, cameras: Sequence[str]) -> dict[str, Budget]:
         """Return what workers last said about those of `cameras` that one reads now."""
@@ -348,6 +397,31 @@ class Bus:
         return {name.decode(): json.loads(notes[name]) for name in live}
 
     # Inside
+
+    def _ask(self, *command: str | int | bytes) -> Any:
+        """Send a command and return its bare answer: what is asked for with every frame goes this short way.
+
+        The way through `redis.Redis` takes 0.04 to 0.06 ms of CPU more for each command in a process that sleeps
+        between frames (2 cores at 2.1 GHz).
+        """
+        pool = self._redis.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response()
+        except redis.ResponseError:
+            raise
+        except BaseException:  # the answer may still come, and must not become that of the next command
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+
+    def _run(self, script: _Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
+        try:
+            return self._ask("EVALSHA", script.sha, len(keys), *keys, *args)
+        except redis.exceptions.NoScriptError:
+            return self._ask("EVAL", script.text, len(keys), *keys, *args)
 
     def _server_ns(self) -> int:
         with broker_errors(self.url):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, View
@@ -76,6 +76,19 @@ def streams_of(answer: Any) -> list[tuple[bytes, Any]]:
     if isinstance(answer, dict):
         return [(key, [entry for part in parts for entry in part]) for key, parts in answer.items()]
     return [(key, entries) for key, entries in answer]
+
+
+def bare_streams_of(answer: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes] | None]]]]:
+    """Return (key, entries) of an XREADGROUP answer as it comes from the wire, in RESP2 or RESP3.
+
+    The fields of an entry are None when it is pending but was deleted.
+    """
+    streams = (answer.items() if isinstance(answer, dict) else answer) if answer else ()
+    return [(key, [(entry_id, _paired(fields)) for entry_id, fields in entries]) for key, entries in streams]
+
+
+def _paired(fields: Sequence[bytes] | None) -> dict[bytes, bytes] | None:
+    return None if fields is None else dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def frame_of(camera: str, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Frame | None:

@@ -54,14 +54,46 @@ class Settings(BaseSettings):
     max_frame_width: int = Field(1920, ge=64, description="Captured frames wider than this are scaled down.")
 
     detector: Literal["auto", "blazeface", "yunet", "haar"] = Field("auto", description="Which face detector to use.")
-    smallest_face_px: int = Field(48, ge=16, le=720, description="Smallest face to find, in a frame 720 pixels high.")
+    smallest_face_px: int = Field(
+        48,
+        ge=16,
+        le=720,
+        description="Smallest face to find, in a frame 720 pixels high; when it is given, no plan makes it coarser.",
+    )
     yunet: Path | None = Field(None, description="File of the YuNet detector.")
     weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
     runtime: Literal["auto", "openvino", "onnxruntime", "tensorflow"] = Field(
         "auto", description="What runs the classifier."
     )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Precision of inference, where the CPU has both.")
-    threads: int = Field(1, ge=1, le=256, description="Threads of inference in one worker.")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Threads of inference in one worker; 0: chosen by measuring, 1 outside live workers.",
+    )
+    tune: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether live workers save work when a machine needs it; off: everything on every frame.",
+    )
+    scan_ms: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Time between two searches of whole live frames for faces; 0: every frame; empty: as `tune` says.",
+    )
+    classify_ms: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Time until a followed face is classified again; 0: on every frame; empty: as `tune` says.",
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Live workers that `mien up` starts; 0: as many as there are live cameras, at most one a core.",
+    )
     smoothing_ms: float = Field(400.0, ge=0, description="Time over which the label of a face is smoothed.")
 
     photo_max_pixels: int = Field(100_000_000, ge=1, description="Photos that declare more pixels are refused.")
@@ -101,6 +133,11 @@ class Settings(BaseSettings):
         if named and not path.is_file():
             raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
+
+    @property
+    def inference_threads(self) -> int:
+        """Threads of inference: 1 where `threads` leaves the choice, which live workers make before they ask."""
+        return self.threads or 1
 
     @property
     def up_record(self) -> Path:

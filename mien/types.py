@@ -31,6 +31,9 @@ Point = tuple[float, float]
 
 Delivery = Literal["live", "lossless"]
 
+VaSource = Literal["projected", "measured"]
+"""Where valence and arousal come from: projected from the probabilities of the emotions, or measured by themselves."""
+
 
 class CameraState(StrEnum):
     """What a producer says about its camera; `no signal` is also what a lost heartbeat means."""
@@ -90,7 +93,7 @@ class Face:
 
     `probabilities` holds eight numbers in the order of `EMOTIONS`, calibrated, sum 1; `emotion` may be
     `uncertain`; `confidence` is the calibrated top probability. `smoothed` (live only) are the probabilities of the
-    track over time, from which the label of a view is decided.
+    track over time, from which the label of a view is decided. `va_source` says where valence and arousal come from.
     """
 
     box: Box
@@ -106,6 +109,7 @@ class Face:
     label: str = ""
     label_confidence: float = 0.0
     source: Literal["full", "tracked"] = "full"
+    va_source: VaSource = "projected"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the face as JSON types, as the API, jobs and `mien photo --json` give it."""
@@ -117,6 +121,7 @@ class Face:
             "probabilities": by_name(self.probabilities),
             "valence": round(self.valence, 4),
             "arousal": round(self.arousal, 4),
+            "va_source": self.va_source,
             "source": self.source,
             "score": round(self.score, 4),
             "landmarks": [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
@@ -146,6 +151,7 @@ class Face:
             label=str(face.get("label", "")),
             label_confidence=float(face.get("label_confidence", 0.0)),
             source="tracked" if face.get("source") == "tracked" else "full",
+            va_source="measured" if face.get("va_source") == "measured" else "projected",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mien.errors import WeightsError
 from mien.types import EMOTIONS
+from models.heads import EMOTION, Heads, outputs_of
 
 LAYER_NORM_EPSILON = 1e-6
 PICTURE_VARIANCE_FLOOR = 25.0
@@ -31,13 +32,14 @@ STEMS = ("patchify-4", "patchify-2", "conv-4", "conv-2")
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A variant of the family, its stem, and the picture it takes: side in pixels, 1 (grey) or 3 channels."""
+    """A variant of the family, its stem, the picture it takes (side in pixels, 1 (grey) or 3 channels), its heads."""
 
     variant: str = "atto"
     stem: str = "conv-4"
     input_size: int = 48
     channels: int = 1
     classes: tuple[str, ...] = EMOTIONS
+    heads: Heads = EMOTION
 
     def __post_init__(self) -> None:
         if self.variant not in FAMILY:
@@ -49,6 +51,11 @@ class Architecture:
     def depths(self) -> tuple[int, ...]:
         """Blocks of each stage."""
         return FAMILY[self.variant][0]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the net gives for a face."""
+        return outputs_of(self.heads)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -101,5 +108,5 @@ def array_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
             shapes[f"{name}.gamma"] = (width,)
         inputs = width
     layer("head.norm", (inputs,), inputs)
-    layer("head.fc", (inputs, len(architecture.classes)), len(architecture.classes))
+    layer("head.fc", (inputs, architecture.outputs), architecture.outputs)
     return shapes

@@ -1,13 +1,17 @@
 """Valence and arousal: the emotions as points on a circle, and the way back to a name.
 
 The points are those of the classic valence/arousal plane (Russell, 1980) with the coordinates used for these eight
-emotions by the project's predecessor. What is computed here is a projection of the probabilities, not a measurement.
+emotions by the project's predecessor. What is computed here is a projection of the probabilities, not a measurement:
+weights with a head for the two measure them (`models.heads`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.types import EMOTIONS, Point
 
@@ -32,6 +36,11 @@ def project(probabilities: Sequence[float]) -> Point:
     valence = sum(share * POINTS[name][0] for share, name in zip(probabilities, EMOTIONS, strict=True))
     arousal = sum(share * POINTS[name][1] for share, name in zip(probabilities, EMOTIONS, strict=True))
     return valence, arousal
+
+
+def project_all(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return valence and arousal [N, 2] of probabilities [N, 8], as `project` gives them one by one."""
+    return np.asarray(probabilities @ np.array([POINTS[name] for name in EMOTIONS]))
 
 
 def emotion_at(valence: float, arousal: float) -> str:

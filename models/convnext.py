@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.architecture import LAYER_NORM_EPSILON, PICTURE_VARIANCE_FLOOR, Architecture, stem_convolutions
 from models.depthwise import Depthwise
+from models.heads import logits_in
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -79,6 +80,16 @@ class DropPath(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "rate": self.rate}
 
 
+@keras.saving.register_keras_serializable(package="mien")
+class SquashPoint(keras.layers.Layer):  # type: ignore[misc]
+    """Apply tanh to valence and arousal, which lie behind the emotions' logits."""
+
+    def call(self, outputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Return [N, 10] with the last two from -1 to 1."""
+        logits = logits_in(outputs)
+        return ops.concatenate([logits, ops.tanh(outputs[:, logits.shape[1] :])], axis=1)
+
+
 def gelu(inputs: keras.KerasTensor) -> keras.KerasTensor:
     """Return 0.5·x·(1 + erf(x/√2)): the exact form, which the ONNX graph computes too."""
     return ops.gelu(inputs, approximate=False)
@@ -87,7 +98,7 @@ def gelu(inputs: keras.KerasTensor) -> keras.KerasTensor:
 def build(
     architecture: Architecture, drop_path: float = 0.0, dropout: float = 0.0, layer_scale: float = 1.0
 ) -> keras.Model:
-    """Return a new model with random weights: [N, size, size, channels], 0 to 255, to logits [N, classes].
+    """Return a new model with random weights: [N, size, size, channels], 0 to 255, to outputs [N, 8 or 10].
 
     `drop_path` is the rate of the last block (linear from 0), `dropout` that of the head; both act in training only.
     `layer_scale` is the start of each block's layer scale.
@@ -108,10 +119,13 @@ def build(
     pooled = keras.layers.GlobalAveragePooling2D(name=_layer("head.pool"))(features)
     pooled = keras.layers.Dropout(dropout, name=_layer("head.dropout"))(_norm("head.norm")(pooled))
     # Under mixed precision the logits, and so the loss, stay in 32 bits.
-    logits = keras.layers.Dense(
-        len(architecture.classes), name=_layer("head.fc"), kernel_initializer=_truncated(), dtype="float32"
+    dense = keras.layers.Dense(
+        architecture.outputs, name=_layer("head.fc"), kernel_initializer=_truncated(), dtype="float32"
     )
-    return keras.Model(faces, logits(pooled), name=f"convnext-{architecture.variant}")
+    outputs = dense(pooled)
+    if "va" in architecture.heads:
+        outputs = SquashPoint(name=_layer("head.va"), dtype="float32")(outputs)
+    return keras.Model(faces, outputs, name=f"convnext-{architecture.variant}")
 
 
 def named_arrays(model: keras.Model) -> Arrays:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 from mien.errors import RuntimeMissing, SettingsError
 from mien.settings import Settings
-from mien.types import Detection
+from mien.types import Box, Detection
 from models.picture import Picture
 
 DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
@@ -23,12 +24,30 @@ SMALLEST_FACE_PX = 48
 
 
 class Detector(Protocol):
-    """Finds faces in one picture at a time; one thread may use it."""
+    """Finds faces in one picture at a time; one thread may use it, and another one may call `prepare` meanwhile."""
 
     name: str
 
-    def detect(self, rgb: Picture) -> tuple[Detection, ...]:
-        """Return the faces of an RGB picture, best first; boxes and landmarks in its pixels."""
+    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        """Return the faces of an RGB picture, best first; boxes and landmarks in its pixels.
+
+        `smallest_face_px` is the smallest face to find, in a frame 720 pixels high; None: as it was opened.
+        """
+        ...
+
+    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+        """Return the face at each of the boxes where one is expected, or None where there is none now.
+
+        Boxes are what `detect` or `near` found a moment ago, or where that has moved to since. Only small windows
+        around them are searched; no face is given for two boxes.
+        """
+        ...
+
+    def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
+        """Make `detect` ready for frames of these shapes (width, height), so that their first ones do not wait.
+
+        May be called from another thread while `detect` and `near` run.
+        """
         ...
 
 
@@ -71,8 +90,17 @@ def detector_of(settings: Settings) -> Detector:
         settings.detector,
         smallest_face_px=settings.smallest_face_px,
         yunet=settings.yunet,
-        threads=settings.threads,
+        threads=settings.inference_threads,
+        cache_dir=cache_dir_of(settings),
     )
+
+
+def cache_dir_of(settings: Settings) -> Path | None:
+    """Return where compiled models are kept, None when there is no data folder yet.
+
+    Reading one photo must not leave folders behind; whatever keeps its data here has made the folder.
+    """
+    return settings.data_dir / "cache" / "openvino" if settings.data_dir.is_dir() else None
 
 
 def _choose(yunet: Path | None) -> Literal["blazeface", "yunet", "haar"]:

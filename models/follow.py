@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mien.types import Face
+from mien.types import Box, Face
 from models.smooth import Smoothed, smooth
 from models.track import FaceTracker
 
@@ -23,15 +23,27 @@ class CameraFaces:
         self._tracker = FaceTracker()
         self._smoothed: dict[str, Smoothed] = {}
 
+    @property
+    def live(self) -> frozenset[str]:
+        """The tracks that may still go on."""
+        return self._tracker.live
+
     def follow(self, faces: Sequence[Face], at_ns: int) -> tuple[Face, ...]:
         """Return the faces of a frame captured at `at_ns` with track, smoothed probabilities and label filled in."""
-        tracks = self._tracker.update([face.box for face in faces], at_ns)
-        followed = tuple(self._followed(face, track, at_ns) for face, track in zip(faces, tracks, strict=True))
+        return self.label(faces, self.track([face.box for face in faces], at_ns), at_ns)
+
+    def track(self, boxes: Sequence[Box], at_ns: int) -> list[str]:
+        """Return the track of each box in a frame captured at `at_ns`; `label` takes them once the faces are read."""
+        return self._tracker.update(boxes, at_ns)
+
+    def label(self, faces: Sequence[Face], tracks: Sequence[str], at_ns: int) -> tuple[Face, ...]:
+        """Return the faces of a frame, whose tracks are known, with smoothed probabilities and label filled in."""
+        labelled = tuple(self._labelled(face, track, at_ns) for face, track in zip(faces, tracks, strict=True))
         for ended in self._smoothed.keys() - self._tracker.live:
             del self._smoothed[ended]
-        return followed
+        return labelled
 
-    def _followed(self, face: Face, track: str, at_ns: int) -> Face:
+    def _labelled(self, face: Face, track: str, at_ns: int) -> Face:
         smoothed = smooth(
             self._smoothed.get(track), face.probabilities, face.emotion, at_ns, self._smoothing_ms, self._threshold
         )

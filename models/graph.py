@@ -23,6 +23,7 @@ from models.architecture import (
     sides,
     stem_convolutions,
 )
+from models.heads import POINT_OUTPUTS
 from models.weights import Weights
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write(architecture: Architecture, arrays: Arrays, half: bool = True) -> bytes:
-    """Return the ONNX file of a model: `faces` float32 [N, H, W, C], 0 to 255, to `logits` float32 [N, classes].
+    """Return the ONNX file of a model: `faces` float32 [N, H, W, C], 0 to 255, to `logits` float32 [N, outputs].
 
-    `half` stores matrices in fp16. Raises WeightsError when an array is missing, left over, or does not fit.
+    With the head `va` the last two outputs are valence and arousal. `half` stores matrices in fp16. Raises WeightsError
+    when an array is missing, left over, or does not fit.
     """
     graph = _Graph(arrays, half)
     features = graph.op("Transpose", _picture_norm(graph), perm=[0, 3, 1, 2])
@@ -56,7 +58,11 @@ def write(architecture: Architecture, arrays: Arrays, half: bool = True) -> byte
         for index in range(depth):
             features = _block(graph, features, f"stages.{stage}.blocks.{index}", architecture.widths[stage])
     pooled = graph.op("Flatten", graph.op("GlobalAveragePool", features), axis=1)
-    graph.dense(graph.layer_norm(pooled, "head.norm"), "head.fc", output=OUTPUT)
+    normed = graph.layer_norm(pooled, "head.norm")
+    if "va" in architecture.heads:
+        graph.squash_after(graph.dense(normed, "head.fc"), len(architecture.classes), output=OUTPUT)
+    else:
+        graph.dense(normed, "head.fc", output=OUTPUT)
     return graph.finish(architecture)
 
 
@@ -78,14 +84,16 @@ def read_arrays(onnx_file: bytes) -> dict[str, NDArray[np.float32]]:
 
 def architecture_of(weights: Weights) -> Architecture:
     """Return the architecture that a set of weights names. Raises WeightsError when this version does not know it."""
-    return Architecture(weights.variant, weights.stem, weights.input_size, weights.channels, weights.classes)
+    return Architecture(
+        weights.variant, weights.stem, weights.input_size, weights.channels, weights.classes, weights.heads
+    )
 
 
 def rebuild(weights: Weights) -> keras.Model:
     """Return the Keras model of a set of weights, to serve or to train on; imports Keras.
 
-    It maps float32 [N, H, W, C], 0 to 255, to logits [N, 8], as the graph does. Raises WeightsError when the arrays
-    do not fit the architecture.
+    It maps float32 [N, H, W, C], 0 to 255, to outputs [N, 8 or 10], as the graph does. Raises WeightsError when the
+    arrays do not fit the architecture.
     """
     from models import convnext
 
@@ -164,6 +172,14 @@ class _Graph:
         product = self.op("Mul", features, self.op("Add", erf, self.constant("one", 1.0)))
         return self.op("Mul", product, self.constant("half", 0.5))
 
+    def squash_after(self, outputs: str, count: int, output: str) -> str:
+        """Apply tanh to what lies behind the first `count` columns, two of them."""
+        sizes = f"{CONSTANT_PREFIX}split"
+        self.initializers.append(numpy_helper.from_array(np.array([count, POINT_OUTPUTS], np.int64), sizes))
+        first, rest = "split.first", "split.rest"
+        self.nodes.append(helper.make_node("Split", [outputs, sizes], [first, rest], name="node.split", axis=1))
+        return self.op("Concat", first, self.op("Tanh", rest), output=output, axis=1)
+
     def finish(self, architecture: Architecture) -> bytes:
         """Check that every array was used, and that ONNX finds the graph valid; return the file."""
         left = sorted(set(self._arrays) - self._used)
@@ -171,7 +187,7 @@ class _Graph:
             raise WeightsError(f"{len(left)} arrays do not belong to {architecture.variant}, the first is {left[0]}")
         size, channels = architecture.input_size, architecture.channels
         faces = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", size, size, channels])
-        logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", len(architecture.classes)])
+        logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", architecture.outputs])
         graph = helper.make_graph(self.nodes, f"convnext-{architecture.variant}", [faces], [logits], self.initializers)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="mien"

@@ -189,7 +189,7 @@ class FaceAnalyzer:
         from models.video.frames import frames
 
         following = VideoFaces(self._settings.smoothing_ms, self.threshold)
-        for frame in frames(path, every, self._settings.threads):
+        for frame in frames(path, every, self._settings.inference_threads):
             rgb = frame.read()
             with self._lock:
                 faces = self._analyzer.analyze(rgb)

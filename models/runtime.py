@@ -22,7 +22,7 @@ Faces = NDArray[np.float32]
 """float32 [N, size, size, channels], values 0 to 255."""
 
 Logits = NDArray[np.float32]
-"""float32 [N, 8], in the order of `EMOTIONS`."""
+"""float32 [N, 8], in the order of `EMOTIONS`; [N, 10] from weights that also measure valence and arousal."""
 
 RuntimeName = Literal["auto", "openvino", "onnxruntime", "tensorflow"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -33,8 +33,8 @@ PADDED_SIZES = (1, 2, 4, 8, 16, 32, 64)
 CHUNK_SIZES = (4, 2, 1)
 """Batch sizes on a CPU; a batch is cut into these, largest first, and nothing is padded.
 
-Atto 48, one core: 1.4, 2.9 and 5.9 ms for 1, 2 and 4 faces, 15.4 ms for 16: a larger batch gains nothing there, and
-three faces padded to four would cost a third more. Each size that is compiled costs 0.35 s at the start.
+Atto 48, one core: 1.4, 2.9 and 5.9 ms for 1, 2 and 4 faces under OpenVINO (ONNX Runtime gains a little from batches
+of four), 15.4 ms for 16; three faces padded to four would cost a third more. A compiled size costs up to 0.35 s.
 """
 
 _PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "tensorflow": "tensorflow"}
@@ -73,7 +73,7 @@ def open_runtime(
         return _open(weights, "tensorflow", threads, precision, cache_dir)
     installed = [each for each in ("onnxruntime", "openvino") if _is_installed(each)]
     if len(installed) > 1:
-        chosen = _fastest(weights, installed, threads, precision)
+        chosen = _fastest(weights, installed, threads, precision, cache_dir)
     else:
         chosen = installed[0] if installed else "tensorflow"
     return _open(weights, chosen, threads, precision, cache_dir)
@@ -102,10 +102,10 @@ def padded(faces: Faces, run: Callable[[Faces], Logits]) -> Logits:
     return np.concatenate(parts) if parts else np.zeros((0, 8), np.float32)
 
 
-def _fastest(weights: Weights, names: list[str], threads: int, precision: Precision) -> str:
+def _fastest(weights: Weights, names: list[str], threads: int, precision: Precision, cache_dir: Path | None) -> str:
     """Return which of the runtimes classifies two faces fastest; only that batch size is made ready for it."""
     pair = np.zeros((2, weights.input_size, weights.input_size, weights.channels), np.float32)
-    times_ms = {name: _shortest_ms(_open(weights, name, threads, precision, None, (2,)), pair) for name in names}
+    times_ms = {name: _shortest_ms(_open(weights, name, threads, precision, cache_dir, (2,)), pair) for name in names}
     chosen = min(names, key=times_ms.__getitem__)
     log.info("runtime chosen", runtime=chosen, **{f"{name}_ms": round(ms, 2) for name, ms in times_ms.items()})
     return chosen

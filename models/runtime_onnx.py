@@ -17,7 +17,7 @@ class OnnxRuntime:
     def __init__(self, weights: Weights, threads: int = 1, sizes: tuple[int, ...] = CHUNK_SIZES) -> None:
         self._sizes = sizes
         chosen = onnxruntime.SessionOptions()
-        chosen.intra_op_num_threads = threads
+        chosen.intra_op_num_threads = max(1, threads)
         chosen.inter_op_num_threads = 1
         # Idle threads must not spin: the core belongs to decoding and detection then.
         chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")

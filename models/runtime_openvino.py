@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from models.openvino_cpu import options
+from models.openvino_cpu import Compiler
 from models.runtime import CHUNK_SIZES, Faces, Logits, Precision, in_chunks
 from models.weights import Weights
 
@@ -26,14 +26,11 @@ class OpenVino:
         sizes: tuple[int, ...] = CHUNK_SIZES,
     ) -> None:
         self._sizes = sizes
-        core = openvino.Core()
-        chosen = options(core, threads, precision, cache_dir)
+        self._compiler = Compiler(threads, precision, cache_dir)
         shape = (weights.input_size, weights.input_size, weights.channels)
         self._requests: dict[int, openvino.InferRequest] = {}
         for size in sizes:
-            model = core.read_model(weights.onnx)
-            model.reshape([size, *shape])
-            self._requests[size] = core.compile_model(model, "CPU", chosen).create_infer_request()
+            self._requests[size] = _compiled(self._compiler, weights, (size, *shape)).create_infer_request()
             self._run(np.zeros((size, *shape), np.float32))
 
     def logits(self, faces: Faces) -> Logits:
@@ -44,3 +41,11 @@ class OpenVino:
         request = self._requests[len(faces)]
         request.infer([faces], share_inputs=True)
         return np.array(request.get_output_tensor(0).data, np.float32)
+
+
+def _compiled(compiler: Compiler, weights: Weights, shape: tuple[int, ...]) -> openvino.CompiledModel:
+    def reshaped(model: openvino.Model) -> openvino.Model:
+        model.reshape(list(shape))
+        return model
+
+    return compiler.compile(weights.onnx, reshaped, *shape)

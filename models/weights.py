@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import WeightsError
-from mien.types import EMOTIONS
+from mien.types import EMOTIONS, VaSource
+from models.heads import EMOTION, EMOTION_VA, Heads, outputs_of
 
 FORMAT = 1
 """The version of the file format; a reader refuses every other one."""
@@ -55,7 +56,8 @@ class Weights:
 
     `onnx` takes `faces`, float32 [N, input_size, input_size, channels] with values 0 to 255, and gives `logits`,
     float32 [N, 8] in the order of `classes`. Probabilities are softmax(logits / `temperature`); a face whose top
-    probability is below `threshold` is `uncertain`.
+    probability is below `threshold` is `uncertain`. With the head `va` it gives [N, 10]: the last two are valence and
+    arousal.
     """
 
     name: str
@@ -72,6 +74,17 @@ class Weights:
     licence: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    heads: Heads = EMOTION
+
+    @property
+    def va_source(self) -> VaSource:
+        """Where valence and arousal come from: `measured` by a head of their own, or `projected` from probabilities."""
+        return "measured" if "va" in self.heads else "projected"
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the net gives for a face."""
+        return outputs_of(self.heads)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return what `manifest.json` says about these weights, checksums included."""
@@ -89,6 +102,8 @@ class Weights:
             "figures": dict(self.figures),
             "licence": self.licence,
         }
+        if self.heads != EMOTION:  # what older versions wrote had no other head, and did not say so
+            manifest["heads"] = list(self.heads)
         manifest["checksums"] = {
             MODEL_MEMBER: hashlib.sha256(self.onnx).hexdigest(),
             MANIFEST_MEMBER: manifest_checksum(manifest),
@@ -196,6 +211,7 @@ def _from_manifest(manifest: Mapping[str, Any], onnx: bytes) -> Weights:
         licence=str(manifest["licence"]),
         figures=dict(manifest["figures"]),
         manifest=dict(manifest),
+        heads=_heads(manifest.get("heads", list(EMOTION))),
     )
     if weights.classes != EMOTIONS:
         raise ValueError(f"classes {weights.classes} are not {EMOTIONS}")
@@ -204,3 +220,10 @@ def _from_manifest(manifest: Mapping[str, Any], onnx: bytes) -> Weights:
     if not (8 <= weights.input_size <= 1024 and weights.channels in (1, 3)):
         raise ValueError(f"input {weights.input_size} px with {weights.channels} channels is out of range")
     return weights
+
+
+def _heads(named: object) -> Heads:
+    for heads in (EMOTION, EMOTION_VA):
+        if named == list(heads):
+            return heads
+    raise ValueError(f"heads {named} are neither {EMOTION} nor {EMOTION_VA}")

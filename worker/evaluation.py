@@ -118,6 +118,7 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
     labels, points = _truths(inputs)
     count = len(inputs.items)
     probabilities, boxes = np.full((1, count, len(EMOTIONS)), np.nan), np.full((count, 4), np.nan, np.float32)
+    read_points = np.full((count, 2), np.nan)
     failures: dict[int, str] = {}
     tallies: dict[int, Tally] = {}
     for chunk in range(inputs.chunks):
@@ -130,6 +131,7 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
                 face = entry["faces"][main_face([tuple(each["box"]) for each in entry["faces"]])]
                 probabilities[0, row] = [face["probabilities"][name] for name in EMOTIONS]
                 boxes[row] = face["box"]
+                read_points[row] = face["valence"], face["arousal"]
     settings = jobs.settings
     known = not np.isnan(points).all()
     data = LabelledData(
@@ -141,7 +143,7 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
         arousal=points[:, 1] if known else None,
     )
     weights = weights_file.load(settings.weights)
-    readings, rule = Readings(probabilities, boxes, failures), rule_of(weights)
+    readings, rule = Readings(probabilities, boxes, failures, read_points), rule_of(weights)
     detector = "crops" if inputs.options.get("crops") is True else settings.detector
     figures = {
         **head_of(weights, data, str(inputs.options.get("split", "all")), detector),
@@ -178,7 +180,7 @@ def figures_in(folder: Path) -> dict[str, Any] | None:
 def open_crop_analyzer(settings: Settings) -> CropAnalyzer:
     """Return an analyzer that takes whole pictures as faces. Raises WeightsError or RuntimeMissing."""
     weights = weights_file.load(settings.weights)
-    runtime = open_runtime(weights, settings.runtime, threads=settings.threads, precision=settings.precision)
+    runtime = open_runtime(weights, settings.runtime, threads=settings.inference_threads, precision=settings.precision)
     return CropAnalyzer(Classifier(weights, runtime))
 
 

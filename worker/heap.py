@@ -1,4 +1,4 @@
-"""The heap of a worker process: few arenas, so that memory does not grow with the work."""
+"""The heap of a worker process: few arenas and nothing kept in vain, so that memory does not grow with the work."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def few_arenas() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system (glibc; elsewhere nothing): after a start, which compiles nets."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

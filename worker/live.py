@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from mien.budget import Budget
 from mien.bus import BLOCK_MS, READ_COUNT, Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
-from mien.types import DropReason, Frame
-from worker.analyse import Analyzer, BatchAnalysis
-from worker.collect import Batch, Collector, Drop, Rules
-from worker.membership import Membership
+from mien.types import CameraState, DropReason, Frame
+from worker.analyse import BatchAnalysis, LiveAnalyzer
+from worker.collect import HURRIED_PART, WAITING_PART, Batch, Collector, Drop, Rules
+from worker.governor import Governor
+from worker.membership import Membership, beside
+from worker.pace import Pace
 from worker.publish import Publisher
 
 BEAT_EVERY_S = 0.25
@@ -28,7 +31,11 @@ RETRY_LAST_S = 2.0
 FINISH_S = 0.7
 """How long a worker that is stopped goes on with lossless frames when no other worker can take them."""
 
-MAX_BATCH = 16
+BEATS_A_BUDGET = 4
+"""Each heartbeat tells the budgets of a part of the cameras: of all at once it would make their frames late."""
+
+NO_TIME = (DropReason.SUPERSEDED, DropReason.STALE)
+"""Why frames are dropped that a faster worker, or a lighter plan, would have analysed."""
 
 log = get_logger(__name__)
 
@@ -37,20 +44,37 @@ class LiveWorker:
     """One process' worker; `run` returns when `stop` was called (from a signal handler or another thread)."""
 
     def __init__(
-        self, bus: Bus, settings: Settings, analyzer: Analyzer, metrics: WorkerMetrics, about: Mapping[str, object]
+        self,
+        bus: Bus,
+        settings: Settings,
+        analyzer: LiveAnalyzer,
+        metrics: WorkerMetrics,
+        about: Mapping[str, object],
+        governor: Governor | None = None,
+        *,
+        batches_cost_less: bool = False,
     ) -> None:
+        """`about`: what people are told of this worker. `governor`: chooses the plan; None: always everything.
+
+        `batches_cost_less`: a batch takes less time than its frames one by one (on a GPU), so that waiting pays.
+        """
         self._bus = bus
-        self._analysis = BatchAnalysis(analyzer)
+        self._settings = settings
+        self._analysis = BatchAnalysis(analyzer, settings.smoothing_ms)
         self._metrics = metrics
         self._about = {"pid": os.getpid(), "host": socket.gethostname(), **about}
+        self._governor = Governor() if governor is None else governor
         self._membership = Membership(bus)
-        self._rules = Rules(int(settings.budget_ms * 1e6), int(settings.starve_ms * 1e6))
+        waiting_part = WAITING_PART if batches_cost_less else HURRIED_PART
+        self._rules = Rules(int(settings.budget_ms * 1e6), int(settings.starve_ms * 1e6), waiting_part)
         self._collector = Collector(self._rules)
-        self._publisher = Publisher(bus, settings, metrics, analyzer.threshold)
+        self._publisher = Publisher(bus, settings, metrics)
         self._pace = Pace()
         self._watched: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._next_beat_s = 0.0
+        self._beats = 0
+        self._lost = 0
 
     def stop(self) -> None:
         """Ask the worker to end: it finishes its batch and takes itself off the list."""
@@ -79,23 +103,87 @@ class LiveWorker:
     def _turn(self) -> None:
         self._beat_when_due()
         self._collect()
-        batch = self._collector.close(self._bus.clock.now_ns(), self._pace.limit(self._rules.budget_ns))
+        batch = self._close()
         if batch is not None:
             self._work(batch)
+
+    def _close(self) -> Batch | None:
+        budget_ns = self._rules.budget_ns
+        frame_ns = self._pace.frame_ns(time.monotonic())
+        return self._collector.close(self._bus.clock.now_ns(), self._pace.limit(budget_ns), frame_ns)
 
     def _beat_when_due(self) -> None:
         now_s = time.monotonic()
         if now_s < self._next_beat_s:
             return
         self._bus.clock.sync_when_due()
-        fps = self._pace.fps(now_s)
-        change = self._membership.beat({**self._about, "cameras": sorted(self._membership.cameras), "fps": fps})
+        change = self._membership.beat(self._note(now_s))
         self._collector.forget(change.lost)
+        self._analysis.forget(change.lost)
         self._publisher.forget(change.lost)
         self._drop(self._collector.add(change.frames))
         self._watched = self._bus.watched(sorted(self._membership.cameras))
         self._metrics.cameras.set(len(self._membership.cameras))
-        self._next_beat_s = now_s + BEAT_EVERY_S
+        self._tell_governor(now_s)
+        self._beats += 1
+        told_now = sorted(self._membership.cameras)[self._beats % BEATS_A_BUDGET :: BEATS_A_BUDGET]
+        self._bus.put_budgets(self._budgets(told_now, now_s))
+        # The next one at once when cameras came or went: only then its note says which there are now.
+        self._next_beat_s = now_s + (0.0 if change.gained or change.lost else BEAT_EVERY_S)
+
+    def _note(self, now_s: float) -> dict[str, object]:
+        """Return what people are told of this worker."""
+        return {
+            **self._about,
+            "cameras": sorted(self._membership.cameras),
+            "fps": self._pace.fps(now_s),
+            "plan": self._governor.plan.to_dict(),
+            "level": self._governor.level,
+            "why": self._governor.why,
+        }
+
+    def _tell_governor(self, now_s: float) -> None:
+        """Tell it what there is to do, so that it can choose how; quiet moments count as well."""
+        cameras = [
+            camera
+            for camera in self._membership.cameras.values()
+            if camera.delivery == "live" and camera.state == CameraState.LIVE
+        ]
+        rates = [camera.fps for camera in cameras if camera.fps > 0]
+        self._governor.cameras(
+            len(cameras),
+            sum(rates) / len(rates) if rates else 0.0,
+            workers=beside(self._membership.name, self._membership.others) + 1,
+            watched=len(self._watched),
+            shapes=self._analysis.sizes,
+        )
+        self._tell_work(now_s, 0.0)
+        self._collector.analyse_every(self._governor.plan.analyse_every)
+        self._metrics.level.set(self._governor.level)
+
+    def _tell_work(self, now_s: float, busy_s: float, frames: int = 0, late: int = 0, faces: int | None = None) -> None:
+        self._governor.note(now_s, busy_s, frames, late, self._lost, faces)
+        self._lost = 0
+
+    def _budgets(self, cameras: Sequence[str], now_s: float) -> list[Budget]:
+        at_ns, governor = self._bus.clock.now_ns(), self._governor
+        return [
+            Budget(
+                camera=camera,
+                at_ns=at_ns,
+                window_s=window.window_s,
+                budget_ms=self._settings.budget_ms,
+                frames=window.frames,
+                on_time=window.on_time,
+                total=window.total,
+                stages=window.stages,
+                worker=self._membership.name,
+                plan=governor.plan,
+                level=governor.level,
+                why=governor.why,
+            )
+            for camera, window in self._publisher.windows.summaries(cameras, now_s).items()
+        ]
 
     def _collect(self) -> None:
         """Read what is there, after waiting for it when there is nothing to do yet."""
@@ -127,29 +215,40 @@ class LiveWorker:
         self._drop(self._collector.add(frames))
 
     def _work(self, batch: Batch) -> None:
+        started_s = time.monotonic()
         self._drop(batch.stale)
         if not batch.frames:
             return
-        started_s = time.perf_counter()
-        analysed, failed = self._analysis.run(batch.frames, self._bus.clock.now_ns())
+        plan = self._governor.plan
+        drawn = self._publisher.to_draw(batch.frames, self._watched, plan.view_every)
+        analysed, failed = self._analysis.run(batch.frames, self._bus.clock.now_ns(), plan, drawn)
         self._drop(failed)
+        published = self._publisher.publish(analysed, drawn, started_s)
+        ended_ns = self._bus.clock.now_ns()
         for item in analysed:
-            self._publisher.publish(item, self._watched)
-            self._collector.had_result(item.frame.camera, self._bus.clock.now_ns())
+            self._collector.had_result(item.frame.camera, ended_ns)
         self._metrics.batch_frames.observe(len(batch.frames))
-        self._pace.note(len(batch.frames), time.perf_counter() - started_s)
+        now_s = time.monotonic()
+        self._pace.note(len(batch.frames), now_s - started_s, now_s)
+        late = sum(not item.on_time for item in published if item.frame.delivery == "live")
+        self._tell_work(now_s, now_s - started_s, len(published), late, sum(item.faces for item in published))
+        self._collector.analyse_every(self._governor.plan.analyse_every)
 
     def _drop(self, drops: Sequence[Drop]) -> None:
+        if not drops:
+            return
         groups: dict[tuple[str, DropReason], list[str]] = {}
         for drop in drops:
             groups.setdefault((drop.frame.camera, drop.reason), []).append(drop.frame.frame_id)
-        for (camera, reason), frame_ids in groups.items():
-            self._bus.drop(camera, frame_ids, reason)
+        for (camera, reason), frames in self._bus.drop_all(groups).items():
+            if frames:
+                self._metrics.ended(camera, reason.value, frames)
+                self._lost += frames if reason in NO_TIME else 0
 
     def _start_over(self) -> None:
         """Forget all that was held: it is taken over again, under a new name, when the bus is back."""
         self._collector = Collector(self._rules)
-        self._publisher.forget_all()
+        self._analysis.forget_all()
         self._membership.rejoin()
         self._next_beat_s = 0.0
 
@@ -160,7 +259,7 @@ class LiveWorker:
             self._take(self._bus.read(name, self._membership.quiet_cameras(), 0))
             deadline_s = time.monotonic() + FINISH_S
             while any(map(self._collector.has_queue, self._membership.cameras)) and time.monotonic() < deadline_s:
-                batch = self._collector.close(self._bus.clock.now_ns(), MAX_BATCH)
+                batch = self._close()
                 if batch is None:
                     break
                 self._work(batch)
@@ -169,31 +268,3 @@ class LiveWorker:
         left = sum(frame.delivery == "lossless" for frame in held)
         self._bus.leave(name)
         log.info("worker stopped", worker=name, left_for_others=left)
-
-
-class Pace:
-    """How fast this worker is: frames in a second, and how many fit into a frame's budget."""
-
-    def __init__(self) -> None:
-        self._frame_s = 0.0
-        self._done = 0
-        self._since_s = time.monotonic()
-        self._fps = 0.0
-
-    def note(self, frames: int, took_s: float) -> None:
-        """Learn from a batch."""
-        self._done += frames
-        self._frame_s += (took_s / frames - self._frame_s) * (0.2 if self._frame_s else 1.0)
-
-    def limit(self, budget_ns: int) -> int:
-        """Return how many frames a batch may have so that the last one is still on time; at least 1."""
-        if not self._frame_s:
-            return 1
-        return max(1, min(MAX_BATCH, int(budget_ns * 0.75 / 1e9 / self._frame_s)))
-
-    def fps(self, now_s: float) -> float:
-        """Return frames per second, measured over 1 s and more."""
-        if now_s - self._since_s >= 1.0:
-            self._fps = round(self._done / (now_s - self._since_s), 1)
-            self._done, self._since_s = 0, now_s
-        return self._fps

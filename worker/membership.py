@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mien.bus import Bus
 from mien.logs import get_logger
@@ -98,5 +100,17 @@ class Membership:
 
 
 def new_name() -> str:
-    """Return a name that no worker had before; host and process are in it for people."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    """Return a name that no worker had before; host and process are in it for people, the machine for `beside`."""
+    return f"{socket.gethostname()}-{os.getpid()}-{_machine()}-{secrets.token_hex(3)}"
+
+
+def beside(name: str, others: Collection[str]) -> int:
+    """Return how many of the other workers share this one's machine, containers of one machine included."""
+    return sum(other.split("-")[-2:-1] == name.split("-")[-2:-1] for other in others)
+
+
+def _machine() -> str:
+    """Return four letters that tell this machine from most others: containers have names of their own."""
+    boot_id = Path("/proc/sys/kernel/random/boot_id")
+    known = boot_id.read_text() if boot_id.is_file() else socket.gethostname()
+    return hashlib.sha256(known.encode()).hexdigest()[:4]

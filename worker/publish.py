@@ -2,70 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 
 from mien.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
-from mien.types import Face, FrameResult, View
-from models.follow import CameraFaces
-from models.overlay import draw_faces
+from mien.types import Face, Frame, FrameResult, View
+from models.overlay import draw_faces, label_of
 from models.picture import encode_jpeg
 from worker.analyse import Analysed, Stopwatch
+from worker.budget import Windows
+
+Overlay = tuple[tuple[str, tuple[int, ...]], ...]
+"""What is drawn: the text and the box in whole pixels of each face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A frame whose result was published by this worker, and whether that was in time."""
+
+    frame: Frame
+    on_time: bool
+    faces: int
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """What viewers of a camera were last shown (the JPEG of the frame, and the view), and for how many frames more."""
+
+    pass_over: int = 0
+    source: bytes = field(default=b"", repr=False)
+    overlay: Overlay = ()
+    view: bytes = field(default=b"", repr=False)
 
 
 class Publisher:
-    """Follows the faces of each camera, draws views, and ends frames with their results."""
+    """Draws views and ends frames with their results; keeps the account of where the time went in `windows`."""
 
-    def __init__(self, bus: Bus, settings: Settings, metrics: WorkerMetrics, threshold: float) -> None:
+    def __init__(self, bus: Bus, settings: Settings, metrics: WorkerMetrics) -> None:
+        self.windows = Windows()
         self._bus = bus
         self._settings = settings
         self._metrics = metrics
-        self._threshold = threshold
-        self._faces: dict[str, CameraFaces] = {}
+        self._drawn: dict[str, _Drawn] = {}
 
-    def publish(self, analysed: Analysed, watched: Set[str]) -> bool:
-        """Publish the result of a frame, and its view when its camera is `watched`.
+    def to_draw(self, frames: Sequence[Frame], watched: Set[str], every: int = 1) -> frozenset[str]:
+        """Return the cameras whose frame of this batch is for viewers: every n-th one of each `watched` camera.
 
-        The view is drawn before the result is sent, so that the result's time covers all work on the frame. Returns
-        False when another worker ended the frame before: then nothing is published.
+        The first one of a camera that was not watched before is always among them.
         """
-        frame = analysed.frame
+        cameras = []
+        for frame in frames:
+            if frame.camera not in watched:
+                self._drawn.pop(frame.camera, None)
+                continue
+            drawn = self._drawn.setdefault(frame.camera, _Drawn())
+            if drawn.pass_over <= 0:
+                cameras.append(frame.camera)
+                drawn.pass_over = every
+            drawn.pass_over -= 1
+        return frozenset(cameras)
+
+    def publish(self, batch: Sequence[Analysed], drawn: Set[str], now_s: float) -> list[Published]:
+        """Publish the results of a batch, with views of the cameras in `drawn`, in one round trip.
+
+        Views are drawn before the results are sent, so that their times cover all work on the frame. Returns those
+        that were published: another worker may have ended a frame before. `now_s` is a monotonic clock.
+        """
+        if not batch:
+            return []
+        views, stages = [], []
+        for analysed in batch:
+            stages_ms = dict(analysed.stages_ms)
+            views.append(self._view(analysed, stages_ms) if analysed.frame.camera in drawn else None)
+            stages.append(stages_ms)
+        published_ns = self._bus.clock.now_ns()
+        results = [self._result(*pair, published_ns) for pair in zip(batch, stages, strict=True)]
         watch = Stopwatch()
-        faces = self._followed(frame.camera, frame.captured_ns, analysed.faces)
-        stages_ms = {**analysed.stages_ms, "track": watch.lap_ms()}
-        view = None
-        if frame.camera in watched:
-            draw_faces(analysed.picture, faces)
-            stages_ms["draw"] = watch.lap_ms()
-            view = View(frame.camera, frame.frame_id, encode_jpeg(analysed.picture, self._settings.view_quality))
-            stages_ms["encode"] = watch.lap_ms()
-        result = self._result(analysed, faces, stages_ms)
-        published = self._bus.finish(result)
-        if published and view is not None:
-            self._bus.put_view(view)
-        self._observe({**result.stages_ms, "publish": watch.lap_ms()}, len(faces))
+        done = self._bus.finish_all(list(zip(results, views, strict=True)))
+        publish_ms = watch.lap_ms()
+        published = []
+        for analysed, result, is_ours in zip(batch, results, done, strict=True):
+            if is_ours:
+                self._account(result, publish_ms, now_s)
+                published.append(Published(analysed.frame, result.on_time, len(result.faces)))
         return published
 
     def forget(self, cameras: Set[str]) -> None:
-        """Forget the faces of cameras that another worker reads now."""
+        """Forget cameras that another worker reads now."""
+        self.windows.forget(cameras)
         for camera in cameras:
-            self._faces.pop(camera, None)
+            self._drawn.pop(camera, None)
 
-    def forget_all(self) -> None:
-        """Forget all faces: nobody knows how long the bus was away."""
-        self._faces.clear()
+    def _view(self, analysed: Analysed, stages_ms: dict[str, float]) -> View:
+        """Return the view of a frame; the last one once more when it would be the same."""
+        frame, watch = analysed.frame, Stopwatch()
+        drawn = self._drawn.setdefault(frame.camera, _Drawn())
+        overlay = overlay_of(analysed.faces)
+        if frame.jpeg != drawn.source or overlay != drawn.overlay:
+            picture = analysed.pixels()
+            stages_ms["decode"] = stages_ms.get("decode", 0.0) + watch.lap_ms()
+            draw_faces(picture, analysed.faces)
+            stages_ms["draw"] = watch.lap_ms()
+            drawn.view = encode_jpeg(picture, self._settings.view_quality)
+            drawn.source, drawn.overlay = frame.jpeg, overlay
+            stages_ms["encode"] = watch.lap_ms()
+        return View(frame.camera, frame.frame_id, drawn.view)
 
-    def _followed(self, camera: str, at_ns: int, faces: tuple[Face, ...]) -> tuple[Face, ...]:
-        if camera not in self._faces:
-            self._faces[camera] = CameraFaces(self._settings.smoothing_ms, self._threshold)
-        return self._faces[camera].follow(faces, at_ns)
-
-    def _result(self, analysed: Analysed, faces: tuple[Face, ...], stages_ms: dict[str, float]) -> FrameResult:
+    def _result(self, analysed: Analysed, stages_ms: dict[str, float], published_ns: int) -> FrameResult:
         frame = analysed.frame
-        published_ns = self._bus.clock.now_ns()
         total_ms = max(0, published_ns - frame.captured_ns) / 1e6
-        height, width = analysed.picture.shape[:2]
+        width, height = analysed.size
         return FrameResult(
             camera=frame.camera,
             frame_id=frame.frame_id,
@@ -73,13 +121,20 @@ class Publisher:
             captured_ns=frame.captured_ns,
             width=width,
             height=height,
-            faces=faces,
+            faces=analysed.faces,
             published_ns=published_ns,
             on_time=total_ms <= self._settings.budget_ms,
             stages_ms={**stages_ms, "total": total_ms},
         )
 
-    def _observe(self, stages_ms: dict[str, float], faces: int) -> None:
-        for stage, milliseconds in stages_ms.items():
-            self._metrics.stage_ms.labels(stage).observe(milliseconds)
-        self._metrics.faces.inc(faces)
+    def _account(self, result: FrameResult, publish_ms: float, now_s: float) -> None:
+        stages_ms = {**result.stages_ms, "publish": publish_ms}
+        self.windows.note(result.camera, now_s, result.on_time, stages_ms["total"], stages_ms)
+        self._metrics.stages(stages_ms)
+        self._metrics.faces.inc(len(result.faces))
+        self._metrics.ended(result.camera, "on_time" if result.on_time else "late")
+
+
+def overlay_of(faces: Sequence[Face]) -> Overlay:
+    """Return what would be drawn for faces; equal ones look the same."""
+    return tuple((label_of(face), tuple(round(side) for side in face.box)) for face in faces)

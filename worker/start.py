@@ -18,6 +18,7 @@ from mien.errors import PortInUse
 from mien.logs import get_logger
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
+from worker.heap import few_arenas, give_back
 
 if TYPE_CHECKING:
     from worker.live import LiveWorker
@@ -26,28 +27,41 @@ log = get_logger(__name__)
 
 
 def run_live(settings: Settings, metrics_port: int | None = None, metrics_host: str = "127.0.0.1") -> None:
-    """Read faces until SIGTERM or SIGINT.
+    """Read faces until SIGTERM or SIGINT; the first start on a machine measures it, which takes half a second.
 
     `metrics_port` and `metrics_host`: where to serve Prometheus metrics; None: nowhere. Raises BrokerUnavailable
     when the bus does not answer at the start, SettingsError, WeightsError or RuntimeMissing when no model can be
     loaded, and PortInUse.
     """
     started_s = time.monotonic()
+    few_arenas()
     bus = Bus.from_settings(settings)
     bus.ping()
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
-    # The tracker's and the drawing's libraries take as long to import as the models take to load.
+    # Importing the rest takes a part of the time in which the models load.
     libraries = threading.Thread(target=importlib.import_module, args=("worker.live",), daemon=True)
     libraries.start()
-    from models.analyzer import open_analyzer
+    from worker.governor import Governor
+    from worker.tuning.tuner import Nets, open_tuned
 
-    analyzer = open_analyzer(settings)
+    tuned = open_tuned(settings)
+    analyzer = tuned.analyzer
     libraries.join()
     from worker.live import LiveWorker
 
-    about = {"runtime": analyzer.runtime, "detector": analyzer.detector}
-    worker = LiveWorker(bus, settings, analyzer, metrics, about)
+    about = {
+        "runtime": analyzer.runtime,
+        "detector": analyzer.detector,
+        "weights": analyzer.weights,
+        "threads": tuned.settings.inference_threads,
+        "va_source": analyzer.va_source,
+    }
+    governor = Governor(tuned.steps, tuned.costs, tuned.room, Nets(analyzer))
+    worker = LiveWorker(
+        bus, tuned.settings, analyzer, metrics, about, governor, batches_cost_less=tuned.batches_cost_less
+    )
+    give_back()
     with _metrics_server(metrics_port, metrics_host, registry), _signals(worker):
         log.info("worker ready", seconds=round(time.monotonic() - started_s, 2), **about)
         worker.run()

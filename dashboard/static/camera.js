@@ -1,17 +1,17 @@
 // One camera: its picture, its faces, its account, its time.
 
-import { banner, byId, count, el, fps, ms, percent, setText, stateBadge, tone } from "./common.js";
+import { BudgetCard } from "./budget.js";
+import { banner, byId, count, el, fps, percent, setText, stateBadge, tone } from "./common.js";
 import { note, warn } from "./notes.js";
 import { Screen, follow } from "./stream.js";
 
 const page = byId("camera");
 const name = page.dataset.name;
 const emotions = page.dataset.emotions.split(",");
-const budget_ms = Number(page.dataset.budget);
 const screen = new Screen(byId("screen"));
+const budget = new BudgetCard();
 const FACES_EVERY_MS = 120; // numbers that change faster cannot be read
 const TRACK_KEPT_MS = 400;
-const LATENCIES = 250;
 
 // Faces
 
@@ -62,6 +62,7 @@ class FaceCard {
     this.dot.setAttribute("cx", face.valence);
     this.dot.setAttribute("cy", -face.arousal);
     setText(this.place, `V ${face.valence.toFixed(2)} · A ${face.arousal.toFixed(2)}`);
+    this.place.title = `valence and arousal, ${face.va_source || "projected"}`;
   }
 }
 
@@ -94,41 +95,6 @@ function forgetFaces() {
   byId("faces-none").hidden = cards.size > 0;
 }
 
-// Time
-
-const latencies = [];
-const stages = new Map();
-
-function measure(result) {
-  latencies.push((result.published_ns - result.captured_ns) / 1e6);
-  if (latencies.length > LATENCIES) latencies.shift();
-  for (const [stage, value] of Object.entries(result.stages_ms)) {
-    if (stage === "total") continue;
-    stages.set(stage, stages.has(stage) ? stages.get(stage) * 0.9 + value * 0.1 : value);
-  }
-}
-
-function showTime() {
-  const sorted = [...latencies].sort((a, b) => a - b);
-  const at = (share) => (sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : null);
-  setText(byId("p50"), ms(at(0.5)));
-  setText(byId("p95"), ms(at(0.95)));
-  const share = sorted.length ? Math.min(1, at(0.5) / budget_ms) : 0;
-  byId("budget").style.width = `${share * 100}%`;
-  byId("budget").parentElement.dataset.late = sorted.length > 0 && at(0.5) > budget_ms;
-  const place = byId("stages");
-  const rows = new Map([...place.children].map((row) => [row.dataset.stage, row]));
-  for (const [stage, value] of stages) {
-    if (!rows.has(stage)) {
-      const row = el("div", { class: "prob", "data-stage": stage }, el("span", {}, stage), el("div", { class: "prob-bar" }, el("i")), el("span", { class: "num" }));
-      place.append(row);
-      rows.set(stage, row);
-    }
-    rows.get(stage).querySelector("i").style.width = `${Math.min(100, (value / budget_ms) * 100)}%`;
-    setText(rows.get(stage).querySelector(".num"), ms(value));
-  }
-}
-
 // Account
 
 function showAccount(camera) {
@@ -141,7 +107,7 @@ function showAccount(camera) {
   [...byId("stack").children].forEach((part, index) => (part.style.width = `${(parts[index] / whole) * 100}%`));
   for (const row of document.querySelectorAll("[data-reason]")) {
     const dropped = counts.drops[row.dataset.reason] ?? 0;
-    setText(row.lastElementChild, count(dropped));
+    setText(row.querySelector('[data-when="all"]'), count(dropped));
     row.classList.toggle("is-zero", dropped === 0);
   }
   setText(byId("balance"), counts.balanced ? "captured = analysed + dropped + in flight" : "The account does not add up.");
@@ -153,10 +119,8 @@ function showCamera(camera) {
   if (!camera) return;
   const facts = [camera.source, camera.width ? `${camera.width}×${camera.height}` : "", camera.state === "live" ? fps(camera.fps) : camera.reason, `${camera.delivery} delivery`];
   setText(byId("about-camera"), facts.filter(Boolean).join(" · "));
-  setText(byId("on-time"), percent(camera.on_time_share));
   setText(byId("fps"), fps(camera.analysed_fps));
   showAccount(camera);
-  showTime();
   if (camera.state !== "live") forgetFaces();
 }
 
@@ -167,10 +131,9 @@ let source = null;
 function listen() {
   source = new EventSource(`/cameras/${encodeURIComponent(name)}/events`);
   source.addEventListener("result", (event) => {
-    const result = JSON.parse(event.data);
-    measure(result);
-    showFaces(result);
+    showFaces(JSON.parse(event.data));
   });
+  source.addEventListener("budget", (event) => budget.update(JSON.parse(event.data)));
 }
 
 document.addEventListener("visibilitychange", () => {

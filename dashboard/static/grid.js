@@ -34,11 +34,11 @@ class Tile {
     note(this.find(".stage-note"), this.screen, camera);
     this.fact("fps", live ? fps(camera.fps) : "–");
     this.fact("analysed", live ? fps(camera.analysed_fps) : "–");
-    this.fact("on_time", live ? percent(camera.on_time_share) : "–");
-    this.fact("latency", live ? ms(camera.latency_ms) : "–");
-    const share = live && camera.latency_ms !== null ? Math.min(1, camera.latency_ms / BUDGET_MS) : 0;
-    this.find(".budget i").style.width = `${share * 100}%`;
-    this.find(".budget").dataset.late = camera.latency_ms > BUDGET_MS;
+    const { on_time_share, p95_ms } = camera.minute;
+    this.fact("on_time", live ? percent(on_time_share) : "–");
+    this.fact("p95", live ? ms(p95_ms) : "–");
+    this.find(".budget i").style.width = `${live && p95_ms !== null ? Math.min(1, p95_ms / BUDGET_MS) * 100 : 0}%`;
+    this.find(".budget").dataset.late = p95_ms > BUDGET_MS;
     const chips = live ? camera.labels : [];
     const text = chips.map((chip) => `${chip.label} ${percent(chip.confidence)}`).join();
     if (this.chips === text) return;

@@ -74,7 +74,7 @@ export class Lightbox {
       fill.style.width = `${share * 100}%`;
       return el("div", { class: `prob prob-${tone(emotion)}` }, el("span", {}, emotion), el("div", { class: "prob-bar" }, fill), el("span", { class: "num" }, percent(share)));
     });
-    const point = `valence ${signed(face.valence)} · arousal ${signed(face.arousal)}`;
+    const point = `valence ${signed(face.valence)} · arousal ${signed(face.arousal)} (${face.va_source || "projected"})`;
     const card = el("section", { class: "face", "data-tone": tone(face.emotion), tabindex: 0, "aria-label": `Face ${number + 1}` },
       el("div", { class: "face-head" }, el("strong", {}, face.emotion), el("span", {}, percent(face.confidence)), el("span", { class: "muted face-number" }, `face ${number + 1}`)),
       el("div", { class: "probs" }, ...bars), el("p", { class: "muted face-point" }, point));

@@ -1,15 +1,21 @@
 -- Ends frames without a result, each exactly once, and counts why.
--- KEYS: frames, counts
--- ARGV: group, reason, frame ids
--- Returns how many were dropped by this call.
-local dropped = 0
-for i = 3, #ARGV do
-  if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
-    redis.call('XDEL', KEYS[1], ARGV[i])
-    dropped = dropped + 1
+-- KEYS: for each group of frames of one camera: frames, counts
+-- ARGV: consumer group, then for each group of frames: reason, how many, their ids
+-- Returns for each group how many were dropped by this call.
+local done, arg = {}, 2
+for i = 1, #KEYS / 2 do
+  local frames, counts = KEYS[2 * i - 1], KEYS[2 * i]
+  local reason, dropped = ARGV[arg], 0
+  for j = arg + 2, arg + 1 + ARGV[arg + 1] do
+    if redis.call('XACK', frames, ARGV[1], ARGV[j]) == 1 then
+      redis.call('XDEL', frames, ARGV[j])
+      dropped = dropped + 1
+    end
   end
+  if dropped > 0 then
+    redis.call('HINCRBY', counts, 'drop:' .. reason, dropped)
+  end
+  done[i] = dropped
+  arg = arg + 2 + ARGV[arg + 1]
 end
-if dropped > 0 then
-  redis.call('HINCRBY', KEYS[2], 'drop:' .. ARGV[2], dropped)
-end
-return dropped
+return done

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training.score import rounded
+
 Floats = NDArray[np.float64]
+Reals = NDArray[np.float32] | NDArray[np.float64]
 
 
 def auroc(positives: Floats, negatives: Floats) -> float:
@@ -34,6 +39,28 @@ def ccc(truth: Floats, found: Floats) -> float:
 def rmse(truth: Floats, found: Floats) -> float:
     """Return the root of the mean squared difference."""
     return float(np.sqrt(((truth - found) ** 2).mean()))
+
+
+def va_agreement(truth: Reals, found: Reals) -> dict[str, Any]:
+    """Return `n`, and CCC and RMSE of `valence` and `arousal`, over the rows of [N, 2] known in both; as JSON types."""
+    known = ~np.isnan(truth).any(axis=1) & ~np.isnan(found).any(axis=1)
+    figures: dict[str, Any] = {"n": int(known.sum())}
+    for axis, name in enumerate(("valence", "arousal")):
+        pair = (truth[known, axis].astype(np.float64), found[known, axis].astype(np.float64))
+        figures[name] = {
+            "ccc": rounded(ccc(*pair)) if known.any() else None,
+            "rmse": rounded(rmse(*pair)) if known.any() else None,
+        }
+    return figures
+
+
+def mean_ccc(truth: Reals, found: Reals) -> float:
+    """Return the mean CCC of valence and arousal over the rows of [N, 2] known in both; NaN without any."""
+    known = ~np.isnan(truth).any(axis=1) & ~np.isnan(found).any(axis=1)
+    if not known.any():
+        return float("nan")
+    both = [ccc(truth[known, axis].astype(np.float64), found[known, axis].astype(np.float64)) for axis in (0, 1)]
+    return float(np.mean(both))
 
 
 def entropy(probabilities: Floats) -> Floats:

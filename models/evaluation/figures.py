@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.types import EMOTIONS
-from models.circumplex import POINTS
-from models.evaluation.agreement import auroc, ccc, entropy, rmse
+from mien.types import VaSource
+from models.circumplex import project_all
+from models.evaluation.agreement import auroc, entropy, va_agreement
 from models.evaluation.changes import Change
 from models.evaluation.reader import Readings
 from models.training.labelled import LabelledData
@@ -33,12 +33,12 @@ class Rule:
 
     threshold: float
     reject: RejectScore = "confidence"
-    va: Literal["projected", "measured"] = "projected"
+    va: VaSource = "projected"
 
 
 def rule_of(weights: Weights) -> Rule:
     """Return how a set of weights decides."""
-    return Rule(weights.threshold)
+    return Rule(weights.threshold, va=weights.va_source)
 
 
 def figures_of(data: LabelledData, readings: Readings, rule: Rule, changes: Sequence[Change] = ()) -> dict[str, Any]:
@@ -62,7 +62,8 @@ def figures_of(data: LabelledData, readings: Readings, rule: Rule, changes: Sequ
     figures |= reject_figures(plain, data.labels, readings.readable, rule)
     figures["curve"] = curve(plain[scored], data.labels[scored])
     figures["va_source"] = rule.va
-    figures["va"] = va_figures(data, plain, rule)
+    measured = readings.points if rule.va == "measured" else None
+    figures["va"] = va_figures(data, project_all(plain) if measured is None else measured.round(4), rule)
     if data.copies is not None and (data.copies & scored).any() and (~data.copies & scored).any():
         kept = scored & ~data.copies
         rest = score_probabilities(plain[kept], data.labels[kept], rule.threshold).to_dict()
@@ -136,8 +137,8 @@ def curve(
     ]
 
 
-def va_figures(data: LabelledData, probabilities: NDArray[np.float64], rule: Rule) -> dict[str, Any] | None:
-    """Return CCC and RMSE of valence and arousal over the faces found, None when the data has no such truth.
+def va_figures(data: LabelledData, found: NDArray[np.float64], rule: Rule) -> dict[str, Any] | None:
+    """Return CCC and RMSE of valence and arousal [N, 2] over the faces found, None when the data has no such truth.
 
     `source` says whether the weights measure the two or project them from probabilities, `truth` where those of the
     data come from.
@@ -145,21 +146,7 @@ def va_figures(data: LabelledData, probabilities: NDArray[np.float64], rule: Rul
     if data.valence is None or data.arousal is None:
         return None
     truth = np.stack([data.valence, data.arousal], axis=1).astype(np.float64)
-    found = project_all(probabilities)
-    known = ~np.isnan(truth).any(axis=1) & ~np.isnan(found).any(axis=1)
-    figures: dict[str, Any] = {"source": rule.va, "truth": data.va_truth, "n": int(known.sum())}
-    for axis, name in enumerate(("valence", "arousal")):
-        pair = (truth[known, axis], found[known, axis])
-        figures[name] = {
-            "ccc": rounded(ccc(*pair)) if known.any() else None,
-            "rmse": rounded(rmse(*pair)) if known.any() else None,
-        }
-    return figures
-
-
-def project_all(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return valence and arousal [N, 2] of probabilities [N, 8], as `circumplex.project` gives them one by one."""
-    return np.asarray(probabilities @ np.array([POINTS[name] for name in EMOTIONS]))
+    return {"source": rule.va, "truth": data.va_truth, **va_agreement(truth, found)}
 
 
 def _changed(

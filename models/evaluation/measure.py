@@ -22,7 +22,7 @@ from models.weights import Weights
 
 RECORDED = (
     *("n", "accuracy", "macro_f1", "ece", "nll", "coverage", "accuracy_at_coverage", "per_class", "confusion"),
-    *("without_copies", "reject_auroc", "corruptions"),
+    *("without_copies", "reject_auroc", "corruptions", "va_source", "va"),
 )
 """The figures that a manifest keeps: those of the model, none of the files it was measured on."""
 
@@ -48,7 +48,7 @@ def measure(data: LabelledData, wanted: Wanted, settings: Settings, listen: List
     Raises WeightsError, RuntimeMissing, SettingsError, or InputError when not one picture could be read.
     """
     weights = weights_file.load(settings.weights)
-    runtime = open_runtime(weights, settings.runtime, threads=settings.threads, precision=settings.precision)
+    runtime = open_runtime(weights, settings.runtime, threads=settings.inference_threads, precision=settings.precision)
     crops = data.crops or wanted.crops
     detector = None if crops else detector_of(settings)
     changes = CORRUPTIONS if wanted.corruptions else ()

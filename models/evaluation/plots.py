@@ -21,7 +21,7 @@ from models.training.score import CALIBRATION_BINS, bins_of, calibration_error
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 except ImportError as error:
     raise RuntimeMissing(f"reports need matplotlib ({error}): install mien[video] or mien[train]") from error
 

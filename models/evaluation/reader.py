@@ -32,11 +32,14 @@ class Readings:
 
     `probabilities` float64 [V, N, 8]: calibrated; a row of NaN where there is no face or no picture. `boxes` float32
     [N, 4]: the face in pixels of its picture, NaN where there is none. `failures`: why a picture could not be read.
+    `points` float64 [N, 2]: valence and arousal of the unchanged pictures as the net measures them, NaN without a face;
+    None when it does not measure them.
     """
 
     probabilities: NDArray[np.float64] = field(repr=False)
     boxes: NDArray[np.float32] = field(repr=False)
     failures: Mapping[int, str]
+    points: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def readable(self) -> NDArray[np.bool_]:
@@ -113,11 +116,13 @@ class FaceReader:
     ) -> Readings:
         """Return what is read in each picture under each change; what `views` of a face say is averaged.
 
+        `points` are those under the first change.
         A picture is decoded and searched for its face once, whatever the number of changes.
         """
         count = len(pictures)
         probabilities = np.full((len(changes), count, len(EMOTIONS)), np.nan)
         boxes = np.full((count, 4), np.nan, np.float32)
+        points = np.full((count, 2), np.nan) if "va" in self._classifier.weights.heads else None
         failures: dict[int, str] = {}
         for start in range(0, count, GROUP):
             rows: list[int] = []
@@ -137,10 +142,13 @@ class FaceReader:
                 except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
                     failures[row] = f"cannot be analysed: {' '.join(str(error).split()) or type(error).__name__}"
             if rows:
-                shares = self._classifier.probabilities(crops).reshape(len(rows), len(changes), len(views), -1)
+                answers = self._classifier.read(crops)
+                shares = answers.probabilities.reshape(len(rows), len(changes), len(views), -1)
                 probabilities[:, rows] = shares.mean(axis=2).swapaxes(0, 1)
+                if points is not None and answers.points is not None:
+                    points[rows] = answers.points.reshape(len(rows), len(changes), len(views), 2)[:, 0].mean(axis=1)
             listen(min(start + GROUP, count))
-        return Readings(probabilities, boxes, failures)
+        return Readings(probabilities, boxes, failures, points)
 
     def _crop(self, picture: Picture, square: Square, change: Change, view: Change, row: int) -> Picture:
         """Return the crop that the net sees, uint8 [size, size, channels]."""
@@ -164,10 +172,7 @@ class CropAnalyzer:
         """Return the one face of each picture; no stages are timed."""
         found = [whole(rgb) for rgb in rgbs]
         crops = [self._cutter.cut(rgb, square) for rgb, (square, _) in zip(rgbs, found, strict=True)]
-        rows = self._classifier.probabilities(crops)
-        return [
-            (self._classifier.face(Detection(box, 1.0), row),) for (_, box), row in zip(found, rows, strict=True)
-        ], {}
+        return [(face,) for face in self._classifier.faces([Detection(box, 1.0) for _, box in found], crops)], {}
 
 
 def whole(picture: Picture) -> tuple[Square, Box]:

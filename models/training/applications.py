@@ -21,8 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
 from models.architecture import Architecture
-from models.convnext import PictureNorm
+from models.convnext import PictureNorm, SquashPoint
 from models.graph import INPUT, OUTPUT
+from models.heads import EMOTION, Heads, outputs_of
 from models.training import lite0
 from models.weights import CropGeometry, Weights
 
@@ -60,15 +61,17 @@ BACKBONES: dict[str, Backbone] = {
 _SCALES: dict[Takes, tuple[float, float]] = {"normalised": (1.0, 0.0), "unit": (0.5, 0.0), "bytes": (58.0, 118.0)}
 
 
-def build(backbone: str, size: int, dropout: float = 0.0) -> keras.Model:
-    """Return a backbone with pooling and a dense head: [N, size, size, 1], 0 to 255, to logits [N, 8]."""
+def build(backbone: str, size: int, dropout: float = 0.0, heads: Heads = EMOTION) -> keras.Model:
+    """Return a backbone with pooling and a dense head: [N, size, size, 1], 0 to 255, to outputs [N, 8 or 10]."""
     faces = keras.Input((size, size, 1), name=INPUT)
     scale, shift = _SCALES[BACKBONES[backbone].takes]
     grey = PictureNorm(name="norm", dtype="float32")(faces) * scale + shift
     features = _body(backbone, size, None)(ops.repeat(grey, 3, axis=-1))
     features = keras.layers.Dropout(dropout, name="head_dropout")(features)
-    logits = keras.layers.Dense(len(EMOTIONS), name="head_fc", dtype="float32")(features)
-    return keras.Model(faces, logits, name=backbone.replace("-", "_"))
+    outputs = keras.layers.Dense(outputs_of(heads), name="head_fc", dtype="float32")(features)
+    if "va" in heads:
+        outputs = SquashPoint(name="head_va", dtype="float32")(outputs)
+    return keras.Model(faces, outputs, name=backbone.replace("-", "_"))
 
 
 def named_arrays(model: keras.Model) -> dict[str, NDArray[Any]]:
@@ -90,11 +93,11 @@ def restore(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(arrays[name])
 
 
-def imagenet_arrays(backbone: str, size: int) -> dict[str, NDArray[Any]]:
+def imagenet_arrays(backbone: str, size: int, heads: Heads = EMOTION) -> dict[str, NDArray[Any]]:
     """Return a model's arrays with the body that Keras downloads, the head random. Raises SettingsError without it."""
     if not BACKBONES[backbone].factory:
         raise SettingsError(f"Keras has no ImageNet weights of {backbone}: give a file with --weights")
-    model = build(backbone, size)
+    model = build(backbone, size, heads=heads)
     try:
         body = _body(backbone, size, "imagenet")
     except Exception as error:  # Keras raises what its downloader meets
@@ -141,7 +144,7 @@ def from_keras_convnext(arrays: Sequence[NDArray[Any]], architecture: Architectu
     return result
 
 
-def to_weights(model: keras.Model, backbone: str, size: int, name: str) -> Weights:
+def to_weights(model: keras.Model, backbone: str, size: int, name: str, heads: Heads = EMOTION) -> Weights:
     """Return a model as a set of weights, exported to ONNX by Keras, matrices in fp16, not calibrated."""
     return Weights(
         name=name,
@@ -155,6 +158,7 @@ def to_weights(model: keras.Model, backbone: str, size: int, name: str) -> Weigh
         threshold=0.0,
         crop=CropGeometry(size=size),
         onnx=_onnx_of(model),
+        heads=heads,
     )
 
 
@@ -233,7 +237,7 @@ def _onnx_of(model: keras.Model) -> bytes:
         else:
             initializers.append(tensor)
     faces = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", size, size, 1])
-    logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", len(EMOTIONS)])
+    logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", model.output_shape[1]])
     renamed = helper.make_graph(nodes, graph.name, [faces], [logits], initializers)
     whole = helper.make_model(
         renamed, opset_imports=found.opset_import, ir_version=found.ir_version, producer_name="mien"

@@ -19,28 +19,36 @@ BATCHES_AHEAD = 6
 
 
 class Batch(NamedTuple):
-    """`pictures` float32 [N, size, size, 1], 0 to 255; `targets` [N, 8], rows sum to 1; `weights` [N] of the loss."""
+    """`pictures` float32 [N, size, size, 1], 0 to 255; `targets` [N, 8], rows sum to 1; `weights` [N] of the loss.
+
+    `points` [N, 2]: valence and arousal, NaN where unknown; None when the data has none.
+    """
 
     pictures: NDArray[np.float32]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
+    points: NDArray[np.float32] | None = None
 
 
 def batches(
     faces: FaceSet, plan: Plan, size: int, epoch: int, first: int = 0, teacher: Teacher | None = None
 ) -> Iterator[Batch]:
     """Yield an epoch's batches from number `first` on; a batch depends on seed, epoch and its number only."""
+    # Blended pictures get blended points too: what is unknown of one of them stays unknown.
+    taught = faces.targets if faces.points is None else np.column_stack([faces.targets, faces.points])
+    classes = faces.targets.shape[1]
     order = _order(faces, plan, np.random.default_rng([plan.seed, epoch]))
     by_class = class_weights(faces, plan.class_weights)
     for number in range(first, len(faces) // plan.batch):
         rows = order[number * plan.batch : (number + 1) * plan.batch]
         rng = np.random.default_rng([plan.seed, epoch, number])
         pictures = augment(faces.pictures[rows], size, rng, plan.augmentation)
-        pictures, targets = mixup(pictures, faces.targets[rows], rng, plan.augmentation)
+        pictures, mixed = mixup(pictures, taught[rows], rng, plan.augmentation)
+        targets, points = mixed[:, :classes], None if faces.points is None else mixed[:, classes:]
         weights = targets @ by_class
         if teacher is not None:
             targets = (1 - plan.distil) * targets + np.float32(plan.distil) * teacher.opinions(pictures)
-        yield Batch(pictures, targets, weights)
+        yield Batch(pictures, targets, weights, points)
 
 
 def batches_ahead(

@@ -19,6 +19,13 @@ _LIMITS = (
 )
 
 
+_MEASURED = "; then valence and arousal, each from -1 to 1"
+_VA_WORDS = {
+    "projected": "projected from the probabilities, not measured",
+    "measured": "measured by a head of their own",
+}
+
+
 def card_of(weights: Weights, parameters: int, facts: Sequence[str]) -> str:
     """Return the model card of weights as Markdown; `facts` are sentences on data and training."""
     figures = weights.figures.get("validation", {})
@@ -27,13 +34,15 @@ def card_of(weights: Weights, parameters: int, facts: Sequence[str]) -> str:
     lines = [
         f"# Model card: `{weights.name}`, version {weights.version}",
         "",
-        "Says which of eight *apparent* emotions a face shows.",
+        "Says which of eight *apparent* emotions a face shows"
+        + (", and how pleasant (valence) and how excited (arousal) it looks." if "va" in weights.heads else "."),
         "",
         "| | |",
         "|---|---|",
         f"| net | {weights.variant}{stem}; {parameters / 1e6:.2f} M parameters |",
         f"| input | one face, {size}×{size} px, {colours} |",
-        f"| output | logits of {', '.join(weights.classes)} |",
+        f"| output | logits of {', '.join(weights.classes)}{_MEASURED if 'va' in weights.heads else ''} |",
+        f"| valence and arousal | {_VA_WORDS[weights.va_source]} |",
         f"| temperature, threshold | {weights.temperature:g}, {weights.threshold:g} (found on validation) |",
         f"| licence | {weights.licence or 'not stated: that of the data decides'} |",
         "",
@@ -69,7 +78,17 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
             f"{figures['coverage']:.1%}; {figures['accuracy_at_coverage']:.1%}",
         ),
     ]
+    if figures.get("va"):
+        va = figures["va"]
+        rows += [
+            (f"{name}, {va['source']}: CCC, RMSE ({va['n']:,} faces, truth {va['truth']})", _pair(va[name]))
+            for name in ("valence", "arousal")
+        ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def _pair(axis: Mapping[str, float | None]) -> str:
+    return ", ".join("–" if axis[key] is None else f"{axis[key]:.3f}" for key in ("ccc", "rmse"))
 
 
 def _classes(figures: Mapping[str, Any]) -> list[str]:

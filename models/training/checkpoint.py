@@ -23,13 +23,15 @@ HEAD = "head"
 @dataclass(slots=True)
 class Progress:
     """How far a run is: steps done, minutes trained over all resumes, the best validation accuracy so far and how many
-    epochs ago that was, and whether the backbone learns yet (1) or the head alone (0)."""
+    epochs ago that was, and whether the backbone learns yet (1) or the head alone (0). `best_ccc` is the concordance of
+    valence and arousal in the best epoch, 0 for nets that do not measure them."""
 
     step: int = 0
     minutes: float = 0.0
     best_accuracy: float = -1.0
     stale_epochs: int = 0
     phase: int = 0
+    best_ccc: float = 0.0
 
 
 def save(folder: Path, state: Sequence[NDArray[Any]], progress: Progress, net: Mapping[str, Any]) -> None:
@@ -70,7 +72,9 @@ def load(folder: Path, net: Mapping[str, Any]) -> Checkpoint | None:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was written by another version of mien: choose another --out") from error
     if not same_net:
-        raise InputError(f"{path} belongs to another net: choose another --out, or the same --backbone and --size")
+        raise InputError(
+            f"{path} belongs to another net: choose another --out, or the same --backbone, --size, --heads"
+        )
     return Checkpoint(path, tuple(arrays[name] for name in sorted(arrays)), progress)
 
 

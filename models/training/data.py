@@ -8,7 +8,7 @@ over half of the remaining votes; "unknown" and "not a face" are left out.
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from mien.types import EMOTIONS
 from models.circumplex import POINTS
 
 Split = Literal["train", "validation", "test"]
+VaTruth = Literal["given", "projected from votes"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 VOTE_COLUMNS = ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt", "unknown", "not a face")
@@ -36,7 +37,8 @@ class FaceSet:
 
     `pictures` uint8 [N, H, W]; `targets` float32 [N, 8], rows sum to 1, in the order of EMOTIONS; `labels` int64 [N],
     the index of the top emotion; `copies` bool [N], whether the picture repeats one of another split. `points` float32
-    [N, 2]: valence and arousal, NaN where unknown, None when nobody knows any. Pictures in colours are [N, H, W, 3].
+    [N, 2]: valence and arousal, NaN where unknown, None when nobody knows any; `va_truth` says where they come from.
+    Pictures in colours are [N, H, W, 3].
     """
 
     pictures: NDArray[np.uint8]
@@ -44,6 +46,7 @@ class FaceSet:
     labels: NDArray[np.int64]
     copies: NDArray[np.bool_]
     points: NDArray[np.float32] | None = None
+    va_truth: VaTruth = "given"
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -51,7 +54,14 @@ class FaceSet:
     def where(self, keep: NDArray[np.bool_]) -> FaceSet:
         """Return the faces for which `keep` [N] is true."""
         points = None if self.points is None else self.points[keep]
-        return FaceSet(self.pictures[keep], self.targets[keep], self.labels[keep], self.copies[keep], points)
+        return replace(
+            self,
+            pictures=self.pictures[keep],
+            targets=self.targets[keep],
+            labels=self.labels[keep],
+            copies=self.copies[keep],
+            points=points,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ def face_set(data: FerPlus, split: Split) -> FaceSet:
     copies = copies_of(data.pictures[keep], data.pictures[others])
     targets = emotion_votes(data.votes[keep])
     labels = targets.argmax(axis=1).astype(np.int64)
-    return FaceSet(data.pictures[keep], targets, labels, copies, projected(targets))
+    return FaceSet(data.pictures[keep], targets, labels, copies, projected(targets), "projected from votes")
 
 
 def training_set(data: FerPlus) -> FaceSet:
@@ -156,7 +166,7 @@ def training_set(data: FerPlus) -> FaceSet:
     targets = emotion_votes(data.votes[keep])
     copies = copies_of(data.pictures[keep], data.pictures[~training])
     labels = targets.argmax(axis=1).astype(np.int64)
-    faces = FaceSet(data.pictures[keep], targets, labels, copies, projected(targets))
+    faces = FaceSet(data.pictures[keep], targets, labels, copies, projected(targets), "projected from votes")
     return faces.where(~copies)
 
 

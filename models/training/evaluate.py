@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.circumplex import project_all
+from models.evaluation.agreement import va_agreement
+from models.heads import points_in
 from models.runtime import ClassifierRuntime, RuntimeName, open_runtime
 from models.training.calibrate import calibrate
 from models.training.data import FaceSet, prepare
-from models.training.score import score
+from models.training.score import score, softmax
 from models.weights import Weights
 
 BATCH = 64
 
 
 def logits_of(runtime: ClassifierRuntime, faces: FaceSet, weights: Weights) -> NDArray[np.float32]:
-    """Return the logits [N, 8] of a set of faces as the weights' net takes them, unchanged but for their size."""
+    """Return a net's outputs [N, 8 or 10] for faces as it takes them, unchanged but for their size."""
     parts = [
         runtime.logits(prepare(faces.pictures[start : start + BATCH], weights.input_size, weights.channels))
         for start in range(0, len(faces), BATCH)
@@ -27,15 +30,24 @@ def logits_of(runtime: ClassifierRuntime, faces: FaceSet, weights: Weights) -> N
 
 
 def figures_of(logits: NDArray[np.float32], faces: FaceSet, weights: Weights) -> dict[str, Any]:
-    """Return the figures of logits [N, 8] as JSON types: of all faces, and `without_copies` of training pictures.
+    """Return the figures of a net's outputs [N, 8 or 10] as JSON types: of all faces, and `without_copies` of training
+    pictures.
 
-    Nothing is rejected in `accuracy`; `coverage` and `accuracy_at_coverage` use the weights' threshold.
+    Nothing is rejected in `accuracy`; `coverage` and `accuracy_at_coverage` use the weights' threshold. `va` is there
+    when the faces have valence and arousal: it tells how right those are that the weights measure, or project.
     """
     figures = score(logits, faces.labels, weights.temperature, weights.threshold).to_dict()
     kept = ~faces.copies
     if kept.any() and not kept.all():
         rest = score(logits[kept], faces.labels[kept], weights.temperature, weights.threshold).to_dict()
         figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "macro_f1")}
+    if faces.points is not None:
+        found = points_in(logits)
+        if found is None:
+            found = project_all(softmax(logits, weights.temperature))
+        agreement = va_agreement(faces.points, found)
+        figures["va_source"] = weights.va_source
+        figures["va"] = {"source": weights.va_source, "truth": faces.va_truth, **agreement}
     return figures
 
 

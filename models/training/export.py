@@ -37,6 +37,7 @@ def to_weights(
         crop=CropGeometry(size=architecture.input_size),
         onnx=graph.write(architecture, arrays),
         licence=licence,
+        heads=architecture.heads,
     )
 
 

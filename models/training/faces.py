@@ -46,24 +46,33 @@ class Cutting:
 
 
 def read_training_data(
-    path: Path, cutting: Cutting, *, share: float = 0.1, seed: int = 0, listen: Listener = lambda *_: None
+    path: Path,
+    cutting: Cutting,
+    *,
+    share: float = 0.1,
+    seed: int = 0,
+    listen: Listener = lambda *_: None,
+    with_points: bool = False,
 ) -> TrainingData:
     """Return faces to train on and to validate with.
 
     An npz is taken by the rules of FER+. Data with a column or folders of splits keeps them; other data is split:
     `share` of each emotion for validation, copies of one picture on one side. Training pictures that repeat a
-    validation or test picture are left out. Raises InputError when the data cannot be used (see `read_labelled`), or
-    when a split has no faces.
+    validation or test picture are left out. Raises InputError when the data cannot be used (see `read_labelled`), when
+    a split has no faces, or, before a face is cut, when `with_points` it has no valence and arousal.
     """
     if path.suffix.lower() == ".npz":
         raw = read_npz(path)
         return TrainingData(training_set(raw), face_set(raw, "validation"))
     data = read_labelled(path)
     data = data.take(np.flatnonzero(data.clear))
+    points = _points(data)
+    if with_points and (points is None or np.isnan(points).any(axis=1).all()):
+        raise _no_points(str(path))
     pictures, found, failures = cut_all(data, cutting, listen)
     data = data.take(found)
     split = data.split if data.split is not None else _split(data, pictures, share, seed)
-    faces = FaceSet(pictures, data.targets, data.labels, np.zeros(len(data), bool), _points(data))
+    faces = FaceSet(pictures, data.targets, data.labels, np.zeros(len(data), bool), _points(data), data.va_truth)
     validation = faces.where(split == SPLITS.index("validation"))
     train = faces.where(split == SPLITS.index("train"))
     for name, part in (("train", train), ("validation", validation)):
@@ -103,6 +112,19 @@ def cut_all(
         raise InputError(f"there is not one face in {data.source}: {name}: {why}")
     kept = crops[: len(rows)]
     return (kept[..., 0] if cutting.channels == 1 else kept), np.array(rows, np.int64), failures
+
+
+def need_points(train: FaceSet, validation: FaceSet) -> None:
+    """Raise InputError when valence and arousal are known of fewer than two faces of a split."""
+    for name, faces in (("train", train), ("validation", validation)):
+        if faces.points is None or (~np.isnan(faces.points).any(axis=1)).sum() < 2:
+            raise _no_points(f"the {name} split")
+
+
+def _no_points(where: str) -> InputError:
+    return InputError(
+        f"{where} has no valence and arousal to learn from: give a CSV with both columns, or leave out --heads"
+    )
 
 
 def _split(data: LabelledData, pictures: NDArray[np.uint8], share: float, seed: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import WeightsError
 from models import weights as weights_file
+from models.heads import logits_in, points_in
 from models.openvino_cpu import options
 from models.runtime import Precision, RuntimeName, open_runtime
 from models.training.score import softmax
@@ -53,22 +54,30 @@ class Fidelity:
 
 
 def fidelity(truth: NDArray[np.float64], other: NDArray[np.float64]) -> Fidelity:
-    """Compare probabilities [N, 8]."""
+    """Compare answers [N, 8 or 10], as `answers` returns them; the top class is that of the first eight."""
     apart = np.abs(truth - other)
-    same = truth.argmax(axis=1) == other.argmax(axis=1)
+    same = logits_in(truth).argmax(axis=1) == logits_in(other).argmax(axis=1)
     return Fidelity(len(truth), float(apart.max()), float(apart.mean()), float(same.mean()))
+
+
+def answers(outputs: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Return probabilities of a net's outputs [N, 8 or 10], and behind them valence and arousal as shares of their
+    range, 0 to 1: what is allowed to a probability is allowed to them."""
+    points = points_in(outputs)
+    shares = softmax(outputs, temperature)
+    return shares if points is None else np.column_stack([shares, (points.astype(np.float64) + 1) / 2])
 
 
 def check(
     logits: NDArray[np.float32], path: Path, pictures: NDArray[np.float32], openvino_model: Path | None = None
 ) -> Mapping[str, Fidelity]:
-    """Load an exported file again and compare what each runtime computes with the trained model's `logits` [N, 8].
+    """Load an exported file again and compare what each runtime computes with the trained model's outputs `logits`.
 
     `pictures` float32 [N, size, size, 1] are the same faces. Raises WeightsError, naming the runtime and the numbers,
     when one of them is out of bounds.
     """
     weights = weights_file.load(path)
-    truth = softmax(logits, weights.temperature)
+    truth = answers(logits, weights.temperature)
     runs: list[tuple[str, RuntimeName, Precision, Bounds]] = [
         ("onnxruntime, fp16 file", "onnxruntime", "fp32", HALF),
         ("openvino, fp16 file", "openvino", "fp32", HALF),
@@ -77,11 +86,11 @@ def check(
     found = {}
     for name, runtime, precision, bounds in runs:
         computed = open_runtime(weights, runtime, threads=1, precision=precision).logits(pictures)
-        found[name] = _bounded(name, fidelity(truth, softmax(computed, weights.temperature)), bounds)
+        found[name] = _bounded(name, fidelity(truth, answers(computed, weights.temperature)), bounds)
     if openvino_model is not None:
         computed = _run_openvino(openvino_model, pictures)
         name = "openvino model"
-        found[name] = _bounded(name, fidelity(truth, softmax(computed, weights.temperature)), HALF)
+        found[name] = _bounded(name, fidelity(truth, answers(computed, weights.temperature)), HALF)
     return found
 
 
@@ -99,7 +108,7 @@ def _run_openvino(path: Path, pictures: NDArray[np.float32]) -> NDArray[np.float
     import openvino
 
     core = openvino.Core()
-    request = core.compile_model(core.read_model(path), "CPU", options(core, 1, "fp32", None)).create_infer_request()
+    request = core.compile_model(core.read_model(path), "CPU", options(core, 1, "fp32")).create_infer_request()
     parts: list[Any] = []
     for picture in pictures:
         request.infer([picture[np.newaxis]])

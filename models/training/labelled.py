@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,17 @@ from models.detector import SMALLEST_FACE_PX
 from models.photo import read_photo
 from models.picture import MAX_PIXELS, Picture
 from models.training import labelled_csv, labelled_folder
-from models.training.data import SPLITS, FerPlus, Split, copies_of, emotion_votes, has_majority, projected, read_npz
+from models.training.data import (
+    SPLITS,
+    FerPlus,
+    Split,
+    VaTruth,
+    copies_of,
+    emotion_votes,
+    has_majority,
+    projected,
+    read_npz,
+)
 from models.training.labels import UNCLEAR
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
@@ -121,7 +131,7 @@ class LabelledData:
     split: NDArray[np.int64] | None = None
     valence: NDArray[np.float32] | None = None
     arousal: NDArray[np.float32] | None = None
-    va_truth: Literal["given", "projected from votes"] = "given"
+    va_truth: VaTruth = "given"
     copies: NDArray[np.bool_] | None = None
     crops: bool = False
 

@@ -6,6 +6,7 @@ resumed sees the batches it would have seen.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from models.evaluation.agreement import mean_ccc
+from models.heads import points_in
 from models.training import checkpoint, score
-from models.training.batches import batches_ahead
+from models.training.batches import Batch, batches_ahead
 from models.training.data import FaceSet, prepare
+from models.training.faces import need_points
 from models.training.freeze import freeze
-from models.training.nets import Arrays, Net
+from models.training.loss import EmotionAndPoint, lesson
+from models.training.nets import Arrays, Net, fitted
 from models.training.plan import EpochReport, Listener, Plan, Tick, learning_rate
 from models.training.runlog import RunLog
 from models.training.teacher import Teacher
@@ -41,6 +46,9 @@ class Trainer:
         start: Arrays | None = None,
         teacher: Teacher | None = None,
     ) -> None:
+        self._measures_va = "va" in net.heads
+        if self._measures_va:
+            need_points(train, validation)
         if len(train) < plan.batch:
             raise InputError(f"{len(train)} training pictures are fewer than one batch of {plan.batch}: lower --batch")
         self.plan, self.net, self.train_set, self.validation, self.folder = plan, net, train, validation, folder
@@ -104,7 +112,7 @@ class Trainer:
         return self.progress
 
     def evaluate(self) -> tuple[score.Scores, NDArray[np.float32]]:
-        """Return the scores of the averaged weights on validation, and their logits [N, 8]."""
+        """Return the scores of the averaged weights on validation, and the net's outputs [N, 8 or 10]."""
         self.net.restore(self.averaged, self._averaged_arrays())
         logits = predict(self.averaged, self._validation_pictures)
         return score.score(logits, self.validation.labels), logits
@@ -118,8 +126,7 @@ class Trainer:
                 self.progress.phase = 1
                 self._prepare_phase()
             self.optimizer.learning_rate = learning_rate(self.plan, self.progress.step, self.part)
-            loss = self.model.train_on_batch(batch.pictures, batch.targets, sample_weight=batch.weights)
-            losses.append(float(loss))
+            losses.append(float(self._step(batch)))
             self.model.reset_metrics()
             self.progress.step += 1
             if self.progress.step % 10 == 0:
@@ -131,15 +138,38 @@ class Trainer:
         speed = len(losses) * self.plan.batch / (time.monotonic() - began)
         self._end_epoch(epoch, float(np.mean(losses)), speed, listen)
 
+    def _step(self, batch: Batch) -> Any:
+        if self._measures_va:
+            return self.model.train_on_batch(batch.pictures, lesson(batch))
+        return self.model.train_on_batch(batch.pictures, batch.targets, sample_weight=batch.weights)
+
+    def _concordance(self, outputs: NDArray[np.float32]) -> float:
+        """Return the mean CCC of valence and arousal on validation, NaN for a net that does not measure them."""
+        found, truth = points_in(outputs), self.validation.points
+        return math.nan if found is None or truth is None else mean_ccc(truth, found)
+
     def _end_epoch(self, epoch: int, loss: float, speed: float, listen: Listener) -> None:
-        scores, _ = self.evaluate()
+        scores, outputs = self.evaluate()
+        ccc = self._concordance(outputs)
         self.progress.stale_epochs += 1
-        if scores.accuracy > self.progress.best_accuracy:
-            self.progress.best_accuracy, self.progress.stale_epochs = scores.accuracy, 0
+        counted = 0.0 if math.isnan(ccc) else ccc
+        best = self.progress.best_accuracy + self.plan.va_weight * self.progress.best_ccc
+        if scores.accuracy + self.plan.va_weight * counted > best:
+            self.progress.best_accuracy, self.progress.best_ccc = scores.accuracy, counted
+            self.progress.stale_epochs = 0
             checkpoint.save_arrays(self.folder / checkpoint.BEST_NAME, self.net.arrays(self.averaged))
         rate = learning_rate(self.plan, self.progress.step, self.part)
         report = EpochReport(
-            epoch, self.progress.step, self.minutes, rate, loss, scores.nll, scores.accuracy, scores.macro_f1, speed
+            epoch=epoch,
+            step=self.progress.step,
+            minutes=self.minutes,
+            learning_rate=rate,
+            train_loss=loss,
+            nll=scores.nll,
+            accuracy=scores.accuracy,
+            macro_f1=scores.macro_f1,
+            samples_per_s=speed,
+            ccc=ccc,
         )
         self._log.write(report)
         listen(report)
@@ -148,14 +178,16 @@ class Trainer:
         """Set which layers learn, and an optimizer for them; the weights stay as they are."""
         freeze(self.model, head_only=self.progress.phase == 0, unfreeze=self.plan.unfreeze)
         self.optimizer = _optimizer(self.plan, self.model)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        emotions = keras.losses.CategoricalCrossentropy(from_logits=True)
+        loss = EmotionAndPoint(self.plan.va_weight) if self._measures_va else emotions
         # jit_compile: XLA is several times slower than plain graphs on CPU.
         self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=False)
 
     def _start_from(self, arrays: Arrays) -> None:
-        """Begin with those of the arrays that fit the net; the others stay random."""
+        """Begin with those of the arrays that fit the net; the others, and heads that are new, stay random."""
         own = self.net.arrays(self.model)
-        fitting = {name: array for name, array in arrays.items() if name in own and own[name].shape == array.shape}
+        tried = {name: fitted(array, own[name]) for name, array in arrays.items() if name in own}
+        fitting = {name: array for name, array in tried.items() if array is not None}
         if not fitting:
             raise InputError("the weights to start from have nothing in common with this net: choose others")
         self.net.restore(self.model, {**own, **fitting})
@@ -184,7 +216,7 @@ class Trainer:
 
 
 def predict(model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits [N, 8] of prepared pictures [N, H, W, C], batch by batch."""
+    """Return the outputs [N, 8 or 10] of prepared pictures [N, H, W, C], batch by batch."""
     parts = [
         keras.ops.convert_to_numpy(model.predict_on_batch(pictures[start : start + EVALUATION_BATCH]))
         for start in range(0, len(pictures), EVALUATION_BATCH)

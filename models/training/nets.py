@@ -10,8 +10,10 @@ import keras
 from numpy.typing import NDArray
 
 from mien.errors import InputError, SettingsError
+from mien.types import EMOTIONS
 from models import convnext
 from models.architecture import FAMILY, Architecture
+from models.heads import EMOTION, EMOTION_VA, Heads, heads_named, outputs_of
 from models.training import applications
 from models.training.export import to_weights
 from models.training.plan import Regularisation
@@ -34,8 +36,13 @@ class Net(Protocol):
         """Side of the picture it takes, in pixels."""
         ...
 
+    @property
+    def heads(self) -> Heads:
+        """What it says of a face."""
+        ...
+
     def build(self, how: Regularisation | None = None) -> keras.Model:
-        """Return a new model, float32 [N, size, size, 1] with values 0 to 255 to logits [N, 8]."""
+        """Return a new model, float32 [N, size, size, 1] with values 0 to 255 to outputs [N, 8 or 10]."""
         ...
 
     def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
@@ -64,12 +71,17 @@ class ConvNeXt:
     @property
     def facts(self) -> dict[str, Any]:
         """The architecture."""
-        return asdict(self.architecture)
+        return _without_default(asdict(self.architecture))
 
     @property
     def input_size(self) -> int:
         """Side of the picture it takes, in pixels."""
         return self.architecture.input_size
+
+    @property
+    def heads(self) -> Heads:
+        """What it says of a face."""
+        return self.architecture.heads
 
     def build(self, how: Regularisation | None = None) -> keras.Model:
         """Return a new model."""
@@ -98,15 +110,16 @@ class Application:
 
     backbone: str
     input_size: int
+    heads: Heads = EMOTION
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Backbone and input."""
-        return asdict(self)
+        """Backbone, input and heads."""
+        return _without_default(asdict(self))
 
     def build(self, how: Regularisation | None = None) -> keras.Model:
         """Return a new model with random weights; of `how` only the head's dropout acts."""
-        return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0)
+        return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0, self.heads)
 
     def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
         """Return all weights and statistics by place and path."""
@@ -120,20 +133,20 @@ class Application:
         """Return arrays as a set of weights, not calibrated."""
         model = self.build()
         self.restore(model, arrays)
-        return applications.to_weights(model, self.backbone, self.input_size, name)
+        return applications.to_weights(model, self.backbone, self.input_size, name, self.heads)
 
     def imagenet(self) -> Arrays:
         """Return Keras' ImageNet weights; raises SettingsError without a network."""
-        return applications.imagenet_arrays(self.backbone, self.input_size)
+        return applications.imagenet_arrays(self.backbone, self.input_size, self.heads)
 
 
-def net_of(backbone: str, stem: str = "", size: int = 0) -> Net:
-    """Return the net that `--backbone`, `--stem` and `--size` name; raises SettingsError for an unknown one."""
+def net_of(backbone: str, stem: str = "", size: int = 0, heads: Heads = EMOTION) -> Net:
+    """Return the net that `--backbone`, `--stem`, `--size`, `--heads` name; raises SettingsError for an unknown one."""
     variant = backbone.removeprefix(PREFIX)
     if variant in FAMILY:
         small = variant in ("atto", "femto", "pico", "nano")
         default = ("conv-2", 48) if small else ("patchify-4", 224)
-        return ConvNeXt(Architecture(variant, stem or default[0], size or default[1]))
+        return ConvNeXt(Architecture(variant, stem or default[0], size or default[1], heads=heads))
     if stem:
         raise SettingsError(f"--stem is for our ConvNeXts, not for {backbone}: leave it out")
     if backbone not in applications.BACKBONES:
@@ -141,14 +154,35 @@ def net_of(backbone: str, stem: str = "", size: int = 0) -> Net:
         raise SettingsError(
             f"unknown backbone {backbone!r}: choose one of {ours}, {', '.join(sorted(applications.BACKBONES))}"
         )
-    return Application(backbone, size or applications.BACKBONES[backbone].size)
+    return Application(backbone, size or applications.BACKBONES[backbone].size, heads)
 
 
 def net_from(facts: Mapping[str, Any]) -> Net:
     """Return the net that `facts` describes, as a checkpoint keeps them; raises InputError when they are not ours."""
     try:
+        heads = heads_named(",".join(facts.get("heads", EMOTION)))
         if "backbone" in facts:
-            return Application(str(facts["backbone"]), int(facts["input_size"]))
-        return ConvNeXt(Architecture(**{**facts, "classes": tuple(facts["classes"])}))
-    except (KeyError, TypeError, ValueError) as error:
+            return Application(str(facts["backbone"]), int(facts["input_size"]), heads)
+        return ConvNeXt(Architecture(**{**facts, "classes": tuple(facts["classes"]), "heads": heads}))
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise InputError(f"the checkpoint names no net of this version ({error})") from error
+
+
+def fitted(array: NDArray[Any], own: NDArray[Any]) -> NDArray[Any] | None:
+    """Return an array of other weights in the shape of a net's `own`; None when it does not fit.
+
+    Where only the heads differ, the emotions' part is taken over and the rest of `own` stays.
+    """
+    if array.shape == own.shape:
+        return array
+    widths = {array.shape[-1:], own.shape[-1:]}
+    if array.shape[:-1] != own.shape[:-1] or widths != {(outputs_of(EMOTION),), (outputs_of(EMOTION_VA),)}:
+        return None
+    result = own.copy()
+    result[..., : len(EMOTIONS)] = array[..., : len(EMOTIONS)]
+    return result
+
+
+def _without_default(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts without the heads that every net had before there were others: old checkpoints do not name them."""
+    return {name: value for name, value in facts.items() if name != "heads" or tuple(value) != EMOTION}

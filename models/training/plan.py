@@ -51,7 +51,8 @@ class Plan:
 
     `balance` draws the pictures of a class of n with weights n^-balance: 0 takes them as they come, 1 makes all classes
     equally frequent. `class_weights` does the same to the loss instead. `precision` is that of the computation; weights
-    and averages are kept in 32 bits. `distil` is the share of a teacher's opinion in the targets.
+    and averages are kept in 32 bits. `distil` is the share of a teacher's opinion in the targets. `va_weight` is how
+    much 1 - CCC of valence and arousal counts beside the cross-entropy of the emotions, in nets that measure the two.
 
     Transfer learning has two phases. While `head_share` of the run is not over, only the head learns, at
     `head_learning_rate`; then also the last `unfreeze` layers with weights of the backbone (None: all of them), the
@@ -78,6 +79,7 @@ class Plan:
     head_learning_rate: float = 1e-3
     unfreeze: int | None = None
     patience: int | None = None
+    va_weight: float = 0.5
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -87,11 +89,16 @@ class Plan:
         for name in ("distil", "head_share"):
             if not 0 <= getattr(self, name) < 1.000001:
                 raise SettingsError(f"{name} of a training must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.va_weight < math.inf:
+            raise SettingsError(f"va_weight of a training must be 0 or more, not {self.va_weight}")
 
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """One line of the log: figures on validation are those of the averaged weights."""
+    """One line of the log: figures on validation are those of the averaged weights.
+
+    `ccc` is the mean concordance of valence and arousal, NaN for nets that do not measure them.
+    """
 
     epoch: int
     step: int
@@ -102,6 +109,7 @@ class EpochReport:
     accuracy: float
     macro_f1: float
     samples_per_s: float
+    ccc: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

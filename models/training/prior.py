@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.heads import logits_in
 from models.training.score import score
 
 STRENGTHS = np.linspace(-0.6, 0.9, 61)
@@ -17,7 +18,10 @@ SLACK = 0.003
 
 
 def shift(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return what to add to logits [N, 8]: of all shifts within `SLACK` of the best accuracy, that of the best F1."""
+    """Return what to add to the logits of the emotions [8]: of all shifts within `SLACK` of the best accuracy, that of
+    the best F1. What lies behind the eight logits of a net's outputs [N, 10] does not count.
+    """
+    logits = logits_in(logits)
     sizes = np.bincount(labels, minlength=logits.shape[1]).astype(np.float64)
     rarity = -np.log(np.maximum(sizes, 1) / max(sizes.sum(), 1))
     rarity -= rarity.mean()

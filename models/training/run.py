@@ -17,6 +17,7 @@ from mien.settings import load_settings
 from models import graph
 from models import weights as weights_file
 from models.detector import detector_of
+from models.heads import EMOTION, Heads
 from models.runtime import open_runtime
 from models.training import checkpoint, fidelity, prior, runlog
 from models.training.data import FaceSet, prepare
@@ -46,7 +47,7 @@ class Wanted:
     """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth).
 
     `crops` says that the pictures of a folder or CSV are faces cut out already. `take`, when not 0, is how many of the
-    training faces are used, drawn at random: for a try.
+    training faces are used, drawn at random: for a try. `heads`: what the net says of a face.
     """
 
     backbone: str = "convnext-atto"
@@ -57,6 +58,7 @@ class Wanted:
     backend: Backend = "tensorflow"
     crops: bool = False
     take: int = 0
+    heads: Heads = EMOTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,11 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     from models.training.nets import net_of
     from models.training.teacher import Teacher
 
-    net = net_of(wanted.backbone, wanted.stem, wanted.size)
+    net = net_of(wanted.backbone, wanted.stem, wanted.size, wanted.heads)
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
-    found = read_training_data(data, cutting_for(net, data, wanted.crops), seed=plan.seed)
+    cutting = cutting_for(net, data, wanted.crops)
+    found = read_training_data(data, cutting, seed=plan.seed, with_points="va" in wanted.heads)
     if 0 < wanted.take < len(found.train):
         found = replace(found, train=_some(found.train, wanted.take, plan.seed))
     _write_unusable(found.failures, folder)
@@ -215,6 +218,12 @@ def _facts(data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: 
         f" ({changes.scale:g}), lit ({changes.light:g}), degraded ({changes.degrade:g}) and partly covered"
         f" ({changes.cutout:g}); blended in {changes.mixup:g} of the batches.",
     ]
+    if "va" in wanted.heads and found.train.points is not None:
+        known = int((~np.isnan(found.train.points).any(axis=1)).sum())
+        facts.append(
+            f"Valence and arousal have a head of their own, which learned from {known:,} of the faces (targets"
+            f" {found.train.va_truth}; 1 - CCC with weight {plan.va_weight:g})."
+        )
     if found.failures:
         facts.append(f"{len(found.failures):,} pictures could not be used: they are listed in {UNUSABLE_NAME}.")
     return facts
@@ -249,7 +258,9 @@ def _learned(arrays: Arrays) -> int:
 def _shifted(arrays: Arrays, by: NDArray[np.float32]) -> dict[str, Any]:
     """Return arrays with the head's bias shifted: the last one of the model."""
     last = "head.fc.bias" if "head.fc.bias" in arrays else max(arrays)
-    return {**arrays, last: np.asarray(arrays[last]) + by}
+    bias = np.array(arrays[last])
+    bias[: len(by)] += by  # what lies behind the emotions is not about them
+    return {**arrays, last: bias}
 
 
 def choose_backend(backend: Backend) -> None:

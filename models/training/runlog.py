@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,16 @@ class RunLog:
         """Append one epoch."""
         path = self._folder / LOG_NAME
         row = asdict(report)
+        # A log that an older version began goes on with the columns that it has.
+        columns = _columns(path) or list(row)
         is_new = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if is_new:
-                writer.writerow(row)
-            writer.writerow(round(value, 6) for value in row.values())
+                writer.writerow(columns)
+            writer.writerow("" if math.isnan(row[name]) else round(row[name], 6) for name in columns)
         for name, value in row.items():
-            if name not in ("epoch", "step"):
+            if name not in ("epoch", "step") and not math.isnan(value):
                 self._tensorboard().add_scalar(name, value, report.step)
 
     def close(self) -> None:
@@ -48,9 +51,16 @@ class RunLog:
 
 
 def read(folder: Path) -> list[dict[str, float]]:
-    """Return the epochs of a run's log, oldest first; nothing when there is none."""
+    """Return the epochs of a run's log, oldest first; nothing when there is none. An empty cell is NaN."""
     path = folder / LOG_NAME
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return next(csv.reader(file), [])

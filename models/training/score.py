@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS
+from models.heads import logits_in
 
 CALIBRATION_BINS = 15
 
@@ -60,8 +61,11 @@ def rounded(value: float) -> float | None:
 
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Return probabilities [N, 8] of logits [N, 8] divided by the temperature."""
-    scaled = logits.astype(np.float64) / temperature
+    """Return probabilities [N, 8] of logits [N, 8] divided by the temperature.
+
+    Only the logits of the emotions count: of a net's outputs [N, 10] those are the first eight.
+    """
+    scaled = logits_in(logits).astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

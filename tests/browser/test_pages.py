@@ -92,7 +92,7 @@ def test_one_camera_shows_faces_and_its_account(open_page: OpenPage, bus: Bus) -
         expect(page.locator(".face .prob:nth-child(5)")).to_have_text("happy72 %")
         expect(page.locator("#balance")).to_have_text("captured = analysed + dropped + in flight")
         expect(page.locator('[data-count="captured"]')).not_to_have_text("–")
-        expect(page.locator("#stages .prob").first).to_contain_text("queue")
+        expect(page.locator("[data-stage-row]").first).to_contain_text("queue")
         page.wait_for_function("() => document.querySelector('#screen').dataset.pictures > 3")
     expect(page.locator("#note")).to_contain_text("no signal", timeout=8000)
 

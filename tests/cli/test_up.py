@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from mien.bus import Bus
+from mien.machine import usable_cores
 from mien.settings import load_settings
 from mien.types import CameraState
 
@@ -175,3 +176,38 @@ def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch:
         while alive(below):
             assert time.monotonic() < deadline, f"left behind: {alive(below)}"
             time.sleep(0.1)
+
+
+def workers_below(pid: int) -> int:
+    commands = [Path(f"/proc/{below}/cmdline") for below in children(pid)]
+    return sum(b"\0cli\0work\0" in command.read_bytes() for command in commands if command.exists())
+
+
+def test_a_second_worker_comes_with_the_second_camera_and_goes_with_the_rest(tmp_path: Path) -> None:
+    if usable_cores() < 2:
+        pytest.skip("one core, one worker")
+    port = a_free_port()
+    cameras = [part for name in ("one", "two", "three") for part in ("--camera", f"{name}=test://pattern")]
+    with mien_up(tmp_path, port, *cameras) as process:
+        deadline = time.monotonic() + 60
+        while workers_below(process.pid) < 2:
+            assert time.monotonic() < deadline, (tmp_path / "up.log").read_text()
+            time.sleep(0.2)
+        time.sleep(2.5)
+        assert workers_below(process.pid) <= usable_cores()
+        below = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+        time.sleep(0.2)
+        assert not alive(below)
+    assert "a worker is added" in (tmp_path / "up.log").read_text()
+
+
+def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path) -> None:
+    cameras = [part for name in ("one", "two") for part in ("--camera", f"{name}=test://pattern")]
+    port = a_free_port()
+    with mien_up(tmp_path, port, "--workers", "1", *cameras) as process:
+        with closing(parts(port, "/cameras/two/stream.mjpg")) as stream:
+            next(stream)
+        time.sleep(3)
+        assert workers_below(process.pid) == 1

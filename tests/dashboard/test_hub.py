@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.hub import Hub
+from dashboard.hub import Hub, Shown
 from mien.bus import Bus
 from mien.types import Frame, FrameResult, View
 
@@ -92,8 +92,44 @@ def test_a_listener_hears_every_result_once_and_in_order(hub: Hub, bus: Bus) -> 
             frame_id = bus.publish(Frame("a", seq, bus.clock.now_ns(), 8, 8, b"x"))
             bus.read("w", ["a"], block_ms=0)
             assert bus.finish(FrameResult("a", frame_id, seq, bus.clock.now_ns(), 8, 8, ()))
-        heard: list[str] = []
+        heard: list[bytes] = []
         deadline_s = time.monotonic() + 5
         while len(heard) < 5 and time.monotonic() < deadline_s:
-            heard += [event.text for event in listener.next(0.5)]
-    assert [f'"seq":{seq},' in text for seq, text in enumerate(heard, 1)] == [True] * 5
+            heard += [event.sent for event in listener.next(0.5)]
+    results = [FrameResult.from_json(sent.partition(b"data: ")[2]) for sent in heard]
+    assert [result.seq for result in results] == [1, 2, 3, 4, 5]
+
+
+def test_a_result_is_relayed_as_it_was_written(hub: Hub, bus: Bus) -> None:
+    bus.read("w", ["a"], block_ms=0)
+    with hub.listener("a") as listener:
+        time.sleep(0.3)
+        result = FrameResult("a", bus.publish(Frame("a", 1, bus.clock.now_ns(), 8, 8, b"x")), 1, 7, 8, 8, ())
+        bus.read("w", ["a"], block_ms=0)
+        assert bus.finish(result)
+        (event,) = listener.next(5.0)
+    assert event.sent == b"id: %d\nevent: result\ndata: %b\n\n" % (event.number, result.to_json())
+
+
+def test_what_is_sent_of_a_view_is_made_once_for_all_viewers(hub: Hub, bus: Bus) -> None:
+    made: list[str] = []
+
+    def part(shown: Shown) -> bytes:
+        made.append(shown.view.frame_id)
+        return b"<" + shown.view.jpeg + b">"
+
+    with hub.viewer(["a"]) as one, hub.viewer(["a"]) as other:
+        until_watched(bus, "a")
+        bus.put_view(view("a", 1, b"same"))
+        parts = [viewer.next(2.0)[0].made(part) for viewer in (one, other)]
+        assert parts[0] is parts[1]
+        assert made == ["1-0"]
+        bus.put_view(view("a", 2, b"same"))
+        deadline_s = time.monotonic() + 5
+        while hub.views_same < 1:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        newest = hub.newest("a")
+        assert newest is not None
+        assert newest.made(part) == b"<same>"
+        assert made == ["1-0", "2-0"]  # the same picture is another frame now

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from bench.feed import CAMERA
+from bench.viewers import Crowd, Viewer
 from mien.bus import Bus
 from mien.embedded import EmbeddedBroker
 from mien.settings import Settings
@@ -168,7 +170,7 @@ def test_events_tell_every_result_in_order(dashboard: Dashboard, bus: Bus) -> No
                 seqs.append(result["seq"])
             if len(seqs) == 20:
                 break
-    assert kinds == {"camera", "result"}
+    assert kinds == {"camera", "budget", "result"}
     assert seqs == list(range(seqs[0], seqs[0] + 20))
 
 
@@ -194,6 +196,30 @@ def test_a_reader_that_stops_reading_costs_no_memory_and_nobody_else_time(dashbo
         assert sorted(gaps_s)[len(gaps_s) // 2] < 0.2
         for reader in stuck:
             reader.close()
+
+
+def test_a_slow_reader_gets_new_pictures_and_not_a_queue_of_old_ones(dashboard: Dashboard, bus: Bus) -> None:
+    crowd = Crowd("127.0.0.1", urlsplit(dashboard.url).port or 0)
+    feeder = subprocess.Popen([sys.executable, "-m", "bench.feed", bus.url], cwd=Path(__file__).parents[2])
+    try:
+        deadline_s = time.monotonic() + 20
+        while not bus.cameras():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        slow = [Viewer("mjpeg", 200_000), Viewer("tiles", 200_000)]
+        crowd.add(slow[0], f"/cameras/{CAMERA}/stream.mjpg")
+        crowd.add(slow[1], f"/stream?cameras={CAMERA}")
+        crowd.run(7.0)
+    finally:
+        crowd.close()
+        feeder.terminate()
+        feeder.wait(10)
+    for viewer in slow:
+        # 200 kB a second are 2 pictures of 90 kB. What the reader's own kernel holds is half a second, a picture that
+        # is being sent another half; the buffer of a socket left to itself would add two seconds to that.
+        assert 8 <= viewer.pictures <= 20
+        assert sorted(viewer.ages_ms)[len(viewer.ages_ms) // 2] < 2000
+        assert viewer.stamps == sorted(viewer.stamps)
 
 
 def test_streams_go_on_when_redis_is_back(settings: Settings, tmp_path: Path) -> None:

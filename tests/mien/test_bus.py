@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus import Bus, stored_ns
 from mien.embedded import EmbeddedBroker
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
@@ -68,6 +68,67 @@ def test_a_frame_is_ended_exactly_once(bus: Bus) -> None:
     assert bus.drop("lobby", [frame.frame_id], DropReason.STALE) == 0
     assert len(bus.recent_results("lobby")) == 1
     assert bus.counts("lobby").analysed == 1
+
+
+def test_the_frames_of_a_batch_are_ended_together_each_once(bus: Bus) -> None:
+    cameras = ("lobby", "yard", "gate")
+    for camera in cameras:
+        bus.publish(a_frame(bus, 1, camera=camera))
+    frames = [read(bus, camera=camera)[0] for camera in cameras]
+    bus.drop("yard", [frames[1].frame_id], DropReason.WORKER_LOST)
+    batch = [
+        (a_result(frame, on_time=frame.camera != "gate"), View(frame.camera, frame.frame_id, b"\xff\xd8\0view"))
+        for frame in frames
+    ]
+    assert bus.finish_all([*batch[:2], (batch[2][0], None)]) == [True, False, True]
+    assert bus.finish_all(batch) == [False, False, False]
+    assert bus.finish_all([]) == []
+    for camera, on_time, late, results, view in (
+        ("lobby", 1, 0, 1, batch[0][1]),
+        ("yard", 0, 0, 0, None),  # a view only counts when its frame was ended by whoever drew it
+        ("gate", 0, 1, 1, None),
+    ):
+        counts = bus.counts(camera)
+        assert (counts.on_time, counts.late, counts.balanced, counts.in_flight) == (on_time, late, True, 0)
+        assert len(bus.recent_results(camera)) == results
+        assert bus.newest_view(camera) == view
+
+
+def test_frames_of_many_cameras_are_dropped_together_each_once(bus: Bus) -> None:
+    held = {}
+    for camera in ("lobby", "yard"):
+        for seq in range(4):
+            bus.publish(a_frame(bus, seq, camera=camera))
+        held[camera] = [frame.frame_id for frame in read(bus, camera=camera)]
+    bus.drop("lobby", held["lobby"][:1], DropReason.TRIMMED)
+    dropped = bus.drop_all(
+        {
+            ("lobby", DropReason.STALE): held["lobby"][:3],
+            ("lobby", DropReason.SUPERSEDED): held["lobby"][3:],
+            ("yard", DropReason.OVERLOAD): held["yard"],
+        }
+    )
+    assert list(dropped.values()) == [2, 1, 4]
+    assert bus.drop_all({}) == {}
+    drops = bus.counts("lobby").drops
+    assert (drops["stale"], drops["superseded"], drops["trimmed"]) == (2, 1, 1)
+    assert bus.counts("yard").drops["overload"] == 4
+    assert all(counts.balanced and counts.in_flight == 0 for counts in bus.all_counts(["lobby", "yard"]).values())
+
+
+def test_scripts_are_loaded_again_when_the_broker_forgot_them(bus: Bus) -> None:
+    bus.publish(a_frame(bus, 1))
+    (frame,) = read(bus)
+    bus._redis.script_flush()
+    assert bus.finish(a_result(frame), View("lobby", frame.frame_id, b"jpeg"))
+    assert bus.newest_view("lobby") == View("lobby", frame.frame_id, b"jpeg")
+
+
+def test_a_frame_that_was_read_tells_when_it_came(bus: Bus) -> None:
+    before_ns = bus.clock.now_ns()
+    bus.publish(a_frame(bus, 1))
+    (frame,) = read(bus)
+    assert before_ns - 5_000_000 <= stored_ns(frame) <= bus.clock.now_ns() + 5_000_000
 
 
 def test_a_second_try_with_the_same_token_adds_nothing(bus: Bus) -> None:

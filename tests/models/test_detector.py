@@ -108,18 +108,18 @@ def test_pictures_of_many_shapes_share_a_few_nets_and_give_the_same_faces() -> N
     detector = BlazeFace(48, precision="fp32")
     square = astronaut()
     own = detector.detect(square)[0]
-    nets = set(detector._requests)
+    nets = detector._nets.shapes
     for more in (43, 85, 128, 213, 299):  # shapes that no camera has
         wider = cv2.copyMakeBorder(square, 0, 0, 0, more, cv2.BORDER_REFLECT)
         faces = detector.detect(wider)
         assert any(face.box == pytest.approx(own.box, abs=8) for face in faces)
-    assert len(set(detector._requests) - nets) <= 2
+    assert len(detector._nets.shapes - nets) <= 2
 
 
 def test_the_net_of_free_shape_computes_what_a_net_of_its_own_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     own = BlazeFace(48, precision="fp32").detect(astronaut())
     free = BlazeFace(48, precision="fp32")
-    monkeypatch.setattr(free, "_usual", frozenset())
+    monkeypatch.setattr("models.blazeface.usual_canvases", lambda smallest_face_px: frozenset())
     for one, other in zip(free.detect(astronaut()), own, strict=True):
         assert one.box == pytest.approx(other.box, abs=0.05)
         assert one.score == pytest.approx(other.score, abs=1e-3)

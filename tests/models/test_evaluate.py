@@ -61,7 +61,7 @@ def test_a_net_of_three_channels_sees_grey_as_three_equal_colours(data: Path) ->
 
 def test_a_run_without_weights_cannot_be_finished(tmp_path: Path, data: Path) -> None:
     with pytest.raises(InputError, match=checkpoint.BEST_NAME):
-        finish(tmp_path, cast(Any, None), face_set(read_npz(data), "validation"), "none")
+        finish(tmp_path, cast(Any, None), face_set(read_npz(data), "validation"), "none", "")
 
 
 def test_the_command_prints_one_json_document_and_can_record_it(tmp_path: Path, data: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models.circumplex import project
+from models.circumplex import project, project_all
 from models.evaluation.agreement import auroc, ccc, entropy, rmse
 from models.evaluation.changes import Change
-from models.evaluation.figures import Rule, curve, figures_of, project_all
+from models.evaluation.figures import Rule, curve, figures_of
 from models.evaluation.reader import Readings
 from models.training.labelled import ArrayPictures, LabelledData
 from models.training.labels import UNCLEAR

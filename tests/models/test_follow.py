@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mien.types import Face
 from models.follow import CameraFaces, VideoFaces
 
@@ -53,3 +55,15 @@ def test_tracks_of_a_video_are_numbered_as_faces_appear_from_left_to_right() -> 
     assert [face.track for face in faces.follow(later, 0.04)] == ["1", "3", "2"]
     assert [face.track for face in faces.follow([a_face(10, HAPPY, "happy")], 1.5)] == ["4"]
     assert faces.tracks == 4
+
+
+def test_to_track_and_then_to_label_is_to_follow() -> None:
+    together, apart = (CameraFaces(smoothing_ms=400, threshold=0.4) for _ in range(2))
+    for frame in range(5):
+        faces = [a_face(10 + frame, HAPPY if frame % 2 else NEUTRAL, "happy"), a_face(300, NEUTRAL, "neutral")]
+        followed = together.follow(faces, frame * 40 * MS)
+        tracks = apart.track([face.box for face in faces], frame * 40 * MS)
+        labelled = apart.label(faces, tracks, frame * 40 * MS)
+        assert [face.track for face in labelled] == tracks
+        assert set(tracks) == apart.live
+        assert [replace(face, track="") for face in labelled] == [replace(face, track="") for face in followed]

@@ -124,7 +124,7 @@ def test_settings_that_cannot_be_are_errors_that_say_why(tmp_path: Path) -> None
     with pytest.raises(SettingsError, match="detector"):
         FaceAnalyzer(detector="best")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="threads"):
-        FaceAnalyzer(threads=0)
+        FaceAnalyzer(threads=-1)
     with pytest.raises(TypeError, match="detecter"):
         FaceAnalyzer(detecter="haar")  # type: ignore[call-arg]
     with pytest.raises(SettingsError, match="yunet"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError
-from mien.types import EMOTIONS, Detection
+from mien.types import EMOTIONS, Box, Detection
 from models.picture import Picture
 from models.training.faces import Cutting, read_training_data
 from models.training.holdout import groups_of, held_out, prints_of
@@ -103,8 +104,14 @@ class InTheMiddle:
 
     name = "middle"
 
-    def detect(self, rgb: Picture) -> tuple[Detection, ...]:
+    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         return (Detection((20, 20, 20, 20), 1.0),) if rgb.max() else ()
+
+    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+        raise NotImplementedError
+
+    def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
+        """There is nothing to make ready."""
 
 
 def test_pictures_without_a_face_are_listed_and_none_at_all_is_an_error(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame
 from tests.worker.stub import StubAnalyzer
+from worker.governor import Governor
 from worker.live import LiveWorker
 
 ROOT = Path(__file__).parents[2]
@@ -74,10 +75,14 @@ def start_worker(settings: Settings) -> Iterator[StartWorker]:
     """A function that starts a worker on a thread; all of them are stopped after the test."""
     running: list[tuple[LiveWorker, threading.Thread, Bus]] = []
 
-    def start(analyzer: StubAnalyzer | None = None, metrics: WorkerMetrics | None = None) -> LiveWorker:
+    def start(
+        analyzer: StubAnalyzer | None = None,
+        metrics: WorkerMetrics | None = None,
+        governor: Governor | None = None,
+    ) -> LiveWorker:
         bus = Bus.from_settings(settings)
         measured = metrics or WorkerMetrics(CollectorRegistry())
-        worker = LiveWorker(bus, settings, analyzer or StubAnalyzer(), measured, {"runtime": "stub"})
+        worker = LiveWorker(bus, settings, analyzer or StubAnalyzer(), measured, {"runtime": "stub"}, governor)
         thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
         running.append((worker, thread, bus))
@@ -104,6 +109,32 @@ def worker_process(settings: Settings, picture_ms: float = 2.0) -> Iterator[subp
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait(10)
+
+
+@contextmanager
+def traffic(settings: Settings, *cameras: str, fps: float = 25.0) -> Iterator[None]:
+    """Frames of live cameras, one after the other and evenly spread over the period, until the block ends."""
+    ended = threading.Event()
+
+    def produce() -> None:
+        bus = Bus.from_settings(settings)
+        lobby, started_s, sent = Lobby(bus), time.monotonic(), 0
+        while not ended.is_set():
+            if sent % len(cameras) == 0:
+                lobby.say(*cameras)
+            lobby.send(cameras[sent % len(cameras)], sent // len(cameras))
+            sent += 1
+            ended.wait(max(0.0, started_s + sent / fps / len(cameras) - time.monotonic()))
+        lobby.say(*cameras, state=CameraState.ENDED)
+        bus.close()
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(10)
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> float:

@@ -7,28 +7,52 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mien.types import Face
+from mien.types import Box, Detection, Face
 from models.picture import Picture
 
 PROBABILITIES = (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02)
+NEAR_SHARE = 0.1
+"""Looking near a face takes this share of the time of a scan."""
 
 
 class StubAnalyzer:
-    """Finds one happy face in the bright half of a picture, after a given time; fails on a black picture."""
+    """Finds one happy face in the bright half of a picture, after a given time; fails on a black picture.
+
+    `scans`, `nears` and `batches` (of faces that were read) say what was asked of it.
+    """
 
     threshold = 0.4
+    crop_px = 64
 
     def __init__(self, picture_ms: float = 0.0) -> None:
         self.picture_ms = picture_ms
+        self.scans = 0
+        self.nears = 0
         self.batches: list[int] = []
 
     def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
-        self.batches.append(len(pictures))
-        time.sleep(len(pictures) * self.picture_ms / 1000)
-        return [self._faces(picture) for picture in pictures], {"detect": self.picture_ms, "classify": 0.1}
+        found = [self.scan(picture) for picture in pictures]
+        read = iter(self.classify([(rgb, each) for rgb, faces in zip(pictures, found, strict=True) for each in faces]))
+        return [tuple(next(read) for _ in faces) for faces in found], {"detect": self.picture_ms, "classify": 0.1}
 
-    def _faces(self, picture: Picture) -> tuple[Face, ...]:
-        if picture.max() == 0:
-            raise ValueError("a black picture")
-        left = int(np.argmax(picture.mean(axis=(0, 2))))
-        return (Face((float(left), 2, 20, 20), "happy", 0.86, PROBABILITIES, 0.9, 0.2),)
+    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        self.scans += 1
+        time.sleep(self.picture_ms / 1000)
+        return (_face_in(rgb),)
+
+    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+        self.nears += 1
+        time.sleep(NEAR_SHARE * self.picture_ms / 1000)
+        found = _face_in(rgb)
+        return tuple(found if place == 0 else None for place in range(len(boxes)))
+
+    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+        self.batches.append(len(found))
+        return [Face(each.box, "happy", 0.86, PROBABILITIES, 0.9, 0.2) for _, each in found]
+
+
+def _face_in(picture: Picture) -> Detection:
+    if picture.max() == 0:
+        raise ValueError("a black picture")
+    left = int(np.argmax(picture.mean(axis=(0, 2))))
+    return Detection((float(left), 2, 20, 20), 1.0)

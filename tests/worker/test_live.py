@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ import redis
 from mien.bus import Bus
 from mien.embedded import EmbeddedBroker
 from mien.metrics import WorkerMetrics
+from mien.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import CameraState, View
 from models.picture import decode, encode_jpeg
-from tests.worker.conftest import START_S, Lobby, StartWorker, wait_until, worker_process
+from tests.worker.conftest import START_S, Lobby, StartWorker, traffic, wait_until, worker_process
 from tests.worker.stub import StubAnalyzer
+from worker.governor import Governor
 
 
 def results_of(bus: Bus, camera: str) -> list[int]:
@@ -40,6 +43,69 @@ def test_a_frame_becomes_a_result_with_its_times(bus: Bus, lobby: Lobby, start_w
     assert len(face.track) == 8
     assert face.smoothed == face.probabilities
     assert (face.label, face.label_confidence) == ("happy", 0.86)
+
+
+def shares(bus: Bus) -> list[int]:
+    """How many cameras each live worker has."""
+    return sorted(len(note["cameras"]) for note in bus.workers().values())
+
+
+def all_balance(bus: Bus, cameras: Sequence[str]) -> bool:
+    return all(counts.balanced for counts in bus.all_counts(cameras).values())
+
+
+def test_a_worker_says_where_the_budget_went(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker, metrics: WorkerMetrics
+) -> None:
+    start_worker(StubAnalyzer(picture_ms=3), metrics)
+    lobby.say("lobby")
+    bus.watch(["lobby"])
+    for seq in range(5):
+        lobby.send("lobby", seq)
+        time.sleep(0.05)
+    wait_until(lambda: bus.in_flight("lobby") == 0)
+    wait_until(lambda: "lobby" in bus.budgets(["lobby"]) and bus.budgets(["lobby"])["lobby"].frames > 0)
+    budget, counts = bus.budgets(["lobby"])["lobby"], bus.counts("lobby")
+    (name,) = bus.workers()
+    assert (budget.camera, budget.worker, budget.budget_ms) == ("lobby", name, 40)
+    assert (budget.plan, budget.level) == (EVERYTHING, 0)
+    assert budget.why
+    assert {"queue", "decode", "detect", "classify", "track", "publish"} <= set(budget.stages)
+    assert budget.stages["detect"].p50 >= 3
+    assert budget.total.p99 >= budget.total.p50 > budget.stages["detect"].p50
+    assert budget.on_time <= budget.frames <= counts.analysed
+    (note,) = bus.workers().values()
+    assert (note["plan"], note["level"], note["why"]) == (EVERYTHING.to_dict(), 0, budget.why)
+    told = {
+        (sample.labels["camera"], sample.labels["outcome"]): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "mien_frames_total"
+    }
+    assert told.pop(("lobby", "on_time"), 0) == counts.on_time
+    assert told.pop(("lobby", "late"), 0) == counts.late
+    assert sum(told.values()) == counts.dropped
+
+
+def test_frames_that_the_plan_leaves_out_are_counted_as_overload(
+    bus: Bus, lobby: Lobby, settings: Settings, start_worker: StartWorker
+) -> None:
+    start_worker(governor=Governor((Plan(analyse_every=2),)))
+    lobby.say("a", "b")
+    lobby.say("film", delivery="lossless")
+    wait_until(lambda: "film" in str(bus.workers()))
+    with traffic(settings, "a", "b"):
+        for seq in range(20):
+            lobby.send("film", seq, delivery="lossless")
+        wait_until(lambda: bus.counts("a").captured > 40)
+    wait_until(lambda: bus.in_flight("a") == bus.in_flight("b") == bus.in_flight("film") == 0)
+    for camera in ("a", "b"):
+        counts = bus.counts(camera)
+        assert counts.drops["overload"] > 10
+        # Each analysed one passes over one more; while the machine is busy some are replaced or given up as well.
+        others = counts.dropped - counts.drops["overload"]
+        assert abs(counts.analysed + others - counts.drops["overload"]) <= 2 + 2 * others
+    assert bus.counts("film").analysed == 20
 
 
 def test_a_new_camera_has_a_result_soon(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
@@ -265,6 +331,91 @@ def test_a_worker_that_is_stopped_leaves_its_lossless_frames_to_the_others(
         assert sorted(results_of(bus, "film")) == sorted(results_of(bus, "tape")) == list(range(100))
         second.send_signal(signal.SIGTERM)
         assert second.wait(5) == 0
+
+
+def test_workers_share_cameras_evenly_and_again_when_one_more_comes(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker
+) -> None:
+    lobby.say(*(f"camera-{number}" for number in range(6)))
+    for _ in range(3):
+        start_worker()
+    wait_until(lambda: shares(bus) == [2, 2, 2])
+    start_worker()
+    wait_until(lambda: shares(bus) == [1, 1, 2, 2])
+    owned = [camera for note in bus.workers().values() for camera in note["cameras"]]
+    assert len(set(owned)) == 6
+
+
+def test_a_stopped_workers_cameras_move_and_come_back_when_it_goes_on(
+    bus: Bus, lobby: Lobby, settings: Settings
+) -> None:
+    cameras = [f"camera-{number}" for number in range(4)]
+    with worker_process(settings) as first, worker_process(settings):
+        lobby.say(*cameras)
+        wait_until(lambda: shares(bus) == [2, 2], START_S)
+        names = set(bus.workers())
+        (its_name,) = (name for name, note in bus.workers().items() if note["pid"] == first.pid)
+        its_cameras = bus.workers()[its_name]["cameras"]
+        with traffic(settings, *cameras):
+            wait_until(lambda: all(bus.counts(camera).analysed > 3 for camera in cameras))
+            os.kill(first.pid, signal.SIGSTOP)
+            stopped_ns = bus.clock.now_ns()
+
+            def are_read() -> bool:
+                assert all_balance(bus, cameras)
+                return all(bus.recent_results(camera, 1)[0].captured_ns > stopped_ns for camera in its_cameras)
+
+            took_s = wait_until(are_read)  # 2 s, with slack
+            print(f"a stopped worker's cameras were read again after {took_s:.2f} s")
+            wait_until(lambda: shares(bus) == [4])
+            os.kill(first.pid, signal.SIGCONT)
+            woken_ns = bus.clock.now_ns()
+
+            def is_back() -> bool:
+                assert all_balance(bus, cameras)
+                told = bus.budgets(its_cameras)
+                return all(
+                    camera in told and told[camera].worker == its_name and told[camera].at_ns > woken_ns
+                    for camera in its_cameras
+                )
+
+            took_s = wait_until(is_back)
+            print(f"a worker that goes on had its cameras again after {took_s:.2f} s")
+            wait_until(lambda: shares(bus) == [2, 2])
+            assert set(bus.workers()) == names
+        wait_until(lambda: all(counts.in_flight == 0 for counts in bus.all_counts(cameras).values()))
+        assert all_balance(bus, cameras)
+        for camera in cameras:
+            frame_ids = [result.frame_id for result in bus.recent_results(camera, 10_000)]
+            assert len(frame_ids) == len(set(frame_ids)) == bus.counts(camera).analysed
+
+
+def test_the_account_balances_in_overload_when_a_worker_is_killed_and_the_other_one_stops(
+    bus: Bus, lobby: Lobby, settings: Settings
+) -> None:
+    cameras = [f"camera-{number}" for number in range(4)]
+    with worker_process(settings, 30) as first, worker_process(settings, 30) as second:
+        lobby.say(*cameras)
+        wait_until(lambda: shares(bus) == [2, 2], START_S)
+        with traffic(settings, *cameras):
+            for moment in ("both", "one"):
+                until_s = time.monotonic() + 1.5
+                while time.monotonic() < until_s:
+                    assert all_balance(bus, cameras), moment
+                os.kill(first.pid, signal.SIGKILL)
+        second.send_signal(signal.SIGTERM)
+        while second.poll() is None:
+            assert all_balance(bus, cameras)
+            time.sleep(0.005)
+        assert second.returncode == 0
+    for camera in cameras:
+        bus.flush(camera)  # as a producer does when it ends
+        # What the killed worker held was ended by the other one if it had the time, or is by the next one.
+        assert bus.reclaim("next", camera, ["next"]) == []
+    counts = bus.all_counts(cameras).values()
+    assert all(each.balanced and each.in_flight == 0 and each.analysed > 0 for each in counts)
+    # Which camera's frames come when there is time for them is chance.
+    assert sum(each.dropped for each in counts) > sum(each.analysed for each in counts) / 4
 
 
 @pytest.mark.slow

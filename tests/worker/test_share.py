@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from worker.membership import beside, new_name
 from worker.share import affinity, share
 
 CAMERAS = [f"camera-{number}" for number in range(9)]
@@ -12,6 +15,16 @@ def test_every_worker_has_its_fair_share() -> None:
     owners = share(CAMERAS, WORKERS)
     assert owners.keys() == set(CAMERAS)
     assert {worker: list(owners.values()).count(worker) for worker in WORKERS} == {"w1": 3, "w2": 3, "w3": 3}
+
+
+@pytest.mark.parametrize("cameras", range(1, 14))
+def test_no_worker_has_two_cameras_more_than_another_one(cameras: int) -> None:
+    names = [f"camera-{number}" for number in range(cameras)]
+    for workers in range(1, 7):
+        owners = share(names, [f"w{number}" for number in range(workers)])
+        assert owners.keys() == set(names)
+        loads = [list(owners.values()).count(f"w{number}") for number in range(workers)]
+        assert max(loads) - min(loads) <= 1
 
 
 def test_few_cameras_move_when_a_worker_leaves() -> None:
@@ -33,3 +46,10 @@ def test_a_camera_alone_goes_where_its_affinity_is_highest() -> None:
 
 def test_without_workers_nobody_owns_anything() -> None:
     assert share(CAMERAS, []) == {}
+
+
+def test_workers_of_one_machine_know_one_another_by_name() -> None:
+    ours = [new_name() for _ in range(3)]
+    assert len(set(ours)) == 3
+    assert beside(ours[0], {*ours[1:], "rack-7-1234-zzzz-0a0b0c"}) == 2
+    assert beside(ours[0], {"an-old-name"}) == 0

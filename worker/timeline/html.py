@@ -17,7 +17,7 @@ from mien.errors import RuntimeMissing
 from mien.jobfiles import atomic_file
 from worker.timeline.columns import Timeline
 from worker.timeline.curve import Curve, charted, curve_of, thinned
-from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, PROJECTION, STACK, VALENCE, clock, described, percent
+from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, STACK, VA_WORDS, VALENCE, clock, described, percent
 from worker.timeline.table import LABELS, Sighting, VideoFacts
 
 POINTS = 1_500
@@ -43,7 +43,7 @@ _PAGE = """<!DOCTYPE html>
 <div><h1>Apparent emotion over time</h1><p class="file">{path}</p></div>
 <button id="theme" type="button" title="Change the colours of the page">Dark</button>
 </header>
-<p class="notice"><strong>{notice}</strong> <span>{projection}</span></p>
+<p class="notice"><strong>{notice}</strong> <span>{va_words}</span></p>
 <dl class="facts">{facts}</dl>
 <noscript><p class="notice">The charts need JavaScript; the table below does not.</p></noscript>
 <section class="card"><h2>Share of time</h2><p>By the label over time, of the time each face was seen.{left_out}</p>
@@ -84,7 +84,7 @@ def report_html(facts: VideoFacts, sightings: Iterable[Sighting], summary: Mappi
         path=escape(facts.path),
         css=_shipped("report.css"),
         notice=escape(NOTICE),
-        projection=escape(PROJECTION),
+        va_words=escape(VA_WORDS[facts.va_source]),
         facts=_facts(facts, summary),
         left_out=_left_out(summary),
         rows="".join(_rows(summary)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mien.types import UNCERTAIN
+from mien.types import UNCERTAIN, VaSource
 
 COLOURS: dict[str, str] = {
     "anger": "#C32B00",
@@ -34,7 +34,11 @@ STACK: tuple[str, ...] = ("happy", "surprise", "neutral", "sad", "fear", "contem
 NOTICE = "An apparent emotion is what a face shows, and never what a person feels."
 """What every report says."""
 
-PROJECTION = "Valence and arousal are projected from the probabilities, not measured."
+VA_WORDS: dict[VaSource, str] = {
+    "projected": "Valence and arousal are projected from the probabilities, not measured.",
+    "measured": "Valence and arousal are measured by a head of their own.",
+}
+"""What a report says of the two, by where they come from."""
 
 
 def clock(seconds: float) -> str:

@@ -14,7 +14,7 @@ from mien.types import EMOTIONS
 from worker.timeline.columns import Timeline
 from worker.timeline.curve import Curve, charted, curve_of, thinned
 from worker.timeline.font import printable, shortened
-from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, PROJECTION, STACK, VALENCE, clock, described, percent
+from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, STACK, VA_WORDS, VALENCE, clock, described, percent
 from worker.timeline.summary import summary
 from worker.timeline.table import LABELS, Sighting, VideoFacts
 
@@ -91,7 +91,8 @@ class _Page:
 
     def foot(self) -> None:
         """Write what the figure does not say."""
-        said = f"{PROJECTION} Where a chart is empty, the face was not seen. {thinned(self._facts, POINTS)}"
+        words = VA_WORDS[self._facts.va_source]
+        said = f"{words} Where a chart is empty, the face was not seen. {thinned(self._facts, POINTS)}"
         self._text(_LEFT, self._height - 0.28, NOTICE, size=7, color=_SOFT)
         self._text(_LEFT, self._height - 0.13, said.rstrip(), size=7, color=_SOFT)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from worker.timeline.columns import Timeline, Track
-from worker.timeline.palette import NOTICE, PROJECTION
+from worker.timeline.palette import NOTICE, VA_WORDS
 from worker.timeline.table import LABELS, Sighting, VideoFacts
 
 
@@ -26,7 +26,7 @@ def summary(facts: VideoFacts, sightings: Iterable[Sighting]) -> dict[str, Any]:
     with_faces = timeline.frames_with_faces
     changes = {track.name: _changes(track) for track in tracks}
     return {
-        "notice": f"{NOTICE} {PROJECTION}",
+        "notice": f"{NOTICE} {VA_WORDS[facts.va_source]}",
         "video": asdict(facts),
         "sightings": len(timeline),
         "frames_with_faces": with_faces,

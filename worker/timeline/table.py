@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, cast
 
 from mien.errors import InputError, RuntimeMissing
 from mien.jobfiles import atomic_file
-from mien.types import EMOTIONS, UNCERTAIN, Face
+from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
 
 LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)
 """The nine labels that a face can have over time, in the order of every chart."""
@@ -78,7 +78,7 @@ class VideoFacts:
     """What reports need to know of a video: `path` as people gave it, the upright size in pixels, and its length.
 
     `frames` and `seconds` are what the container was found to hold, `analysed` is how many of the frames were
-    analysed (all, or every n-th).
+    analysed (all, or every n-th). `va_source` says where valence and arousal come from.
     """
 
     path: str
@@ -88,6 +88,7 @@ class VideoFacts:
     seconds: float
     fps: float
     analysed: int
+    va_source: VaSource = "projected"
 
     @property
     def step(self) -> int:

@@ -23,6 +23,7 @@ LABELS = (*EMOTIONS, UNCERTAIN)
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 class _Stored:
@@ -60,8 +61,8 @@ class Found(_Stored):
 
     `numbers` and `ticks` [frames] are those of the frames that could be decoded, `analysed` [m] the numbers of those
     that were looked at. The others are [faces]: the number of the frame (`frame`), `boxes` [faces, 4] and `landmarks`
-    [faces, points, 2] in pixels, `probabilities` [faces, 8], `emotions` as numbers into `LABELS`. `threshold` is that
-    of the weights.
+    [faces, points, 2] in pixels, `probabilities` [faces, 8], `emotions` as numbers into `LABELS`, `measured` whether
+    valence and arousal were. `threshold` is that of the weights.
     """
 
     numbers: Whole
@@ -76,6 +77,7 @@ class Found(_Stored):
     confidences: Real
     valence: Real
     arousal: Real
+    measured: Flags
     threshold: Real
 
     @classmethod
@@ -101,6 +103,7 @@ class Found(_Stored):
             confidences=np.array([face.confidence for _, face in flat], np.float64),
             valence=np.array([face.valence for _, face in flat], np.float64),
             arousal=np.array([face.arousal for _, face in flat], np.float64),
+            measured=np.array([face.va_source == "measured" for _, face in flat], bool),
             threshold=np.array(threshold, np.float64),
         )
 
@@ -124,6 +127,7 @@ class Found(_Stored):
             arousal=float(self.arousal[row]),
             score=float(self.scores[row]),
             landmarks=tuple((float(x), float(y)) for x, y in points if x == x),
+            va_source="measured" if self.measured[row] else "projected",
         )
 
 

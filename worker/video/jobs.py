@@ -80,7 +80,7 @@ class VideoJobs(JobSteps):
                     video.plan.segments[segment],
                     self._analyzer,
                     every=video.every,
-                    threads=self._jobs.settings.threads,
+                    threads=self._jobs.settings.inference_threads,
                     goes_on=progress,
                 )
             except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
@@ -129,7 +129,7 @@ class VideoJobs(JobSteps):
                 video.rendered(segment),
                 encoder=choose_encoder(settings.video_encoder),
                 every=video.every,
-                threads=settings.threads,
+                threads=settings.inference_threads,
                 see=cutter.see,
                 before_end=lambda: cutter.write(video.moments(segment)),
                 goes_on=progress,
@@ -198,6 +198,7 @@ class VideoJobs(JobSteps):
             seconds=plan.seconds,
             fps=float(plan.fps),
             analysed=sum(len(each.analysed) for each in found),
+            va_source="measured" if faces and all(each.measured.all() for each in found) else "projected",
         )
         entry: Entry = {
             "path": video.item.label,
@@ -209,6 +210,7 @@ class VideoJobs(JobSteps):
             "frames": plan.frames,
             "missing": plan.frames - frames,
             "analysed": facts.analysed,
+            "va_source": facts.va_source,
             "faces": faces,
             "tracks": len({track for each in video.seen() for track in (face.track for face in each.faces)}),
         }

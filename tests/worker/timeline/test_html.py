@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def test_a_report_says_what_an_apparent_emotion_is(report: Read) -> None:
     assert "Apparent emotion over time" in report.words
     assert "what a face shows, and never what a person feels" in report.words
     assert "projected from the probabilities" in report.words
+
+
+def test_a_report_says_when_valence_and_arousal_were_measured(tmp_path: Path) -> None:
+    measured = replace(facts(), va_source="measured")
+    report = written(tmp_path / "report.html", measured, Timeline(two_tracks()))
+    assert "measured by a head of their own" in report.words
+    assert "projected" not in report.words
+    found = summary(measured, two_tracks())
+    assert "measured" in found["notice"]
+    assert found["video"]["va_source"] == "measured"
 
 
 def test_a_report_names_the_video_its_facts_and_each_track(report: Read) -> None:

@@ -15,7 +15,7 @@ from worker.video.tracks import Seen
 FACE = Face(
     (10.0, 10.0, 40.0, 40.0), "happy", 0.7, (0.0, 0.0, 0.0, 0.0, 0.7, 0.3, 0.0, 0.0), 0.5, 0.1, 0.9, ((1.0, 2.0),)
 )
-OTHER = replace(FACE, box=(200.0, 10.0, 40.0, 40.0), landmarks=((3.0, 4.0), (5.0, 6.0)))
+OTHER = replace(FACE, box=(200.0, 10.0, 40.0, 40.0), landmarks=((3.0, 4.0), (5.0, 6.0)), va_source="measured")
 
 
 def test_tracks_are_numbered_in_order_of_appearance_from_left_to_right() -> None:

@@ -1,0 +1,106 @@
+"""The machine that a process runs on: its CPU, the cores and the memory that the process may use."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""As Linux calls it on x86 (AVX-512 or AMX) and on ARM."""
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What counts for how fast mien is here. `cores` may be fewer than the machine has: containers are limited."""
+
+    cpu: str
+    cores: int
+    memory_mib: int
+    bf16: bool
+    gpu: bool
+
+    @classmethod
+    def this(cls) -> Machine:
+        """Return what is known about this machine; takes about a millisecond."""
+        cpuinfo = _text(Path("/proc/cpuinfo"))
+        return cls(
+            cpu=_field(cpuinfo, "model name") or platform.processor() or platform.machine(),
+            cores=usable_cores(),
+            memory_mib=usable_memory_mib(),
+            bf16=bool(_BF16_FLAGS & set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).split())),
+            gpu=Path("/dev/nvidiactl").exists(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use at once, rounded up: by affinity, and by the limit of its group."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limits = [cores for folder in _groups("cpu") if (cores := _cpu_limit(folder)) is not None]
+    return max(1, min(allowed, *(math.ceil(cores) for cores in limits))) if limits else allowed
+
+
+def usable_memory_mib() -> int:
+    """Return how much memory this process may use in all: the machine's, or the limit of its group."""
+    has = int(_field(_text(Path("/proc/meminfo")), "MemTotal").partition(" ")[0] or 0) * 1024
+    limits = [limit for folder in _groups("memory") if (limit := _memory_limit(folder)) is not None]
+    return min([has, *limits]) // _MIB if has else 0
+
+
+def _groups(controller: str) -> list[Path]:
+    """Return the folders of this process' control group and of all above it (cgroups(7)), those that are there."""
+    folders = []
+    for line in _text(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root = Path("/sys/fs/cgroup")
+        elif controller in controllers.split(","):
+            root = Path("/sys/fs/cgroup") / controller
+        else:
+            continue
+        inner = root / path.lstrip("/")
+        folders += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(root) and folder.is_dir()]
+    return folders
+
+
+def _cpu_limit(folder: Path) -> float | None:
+    quota, _, period = _text(folder / "cpu.max").partition(" ")  # version 2
+    if not period:
+        quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+    limit, each = _number(quota), _number(period)
+    return limit / each if limit is not None and each and limit > 0 else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    return _number(_text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes"))
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:  # "max", or no such file
+        return None
+
+
+def _field(text: str, name: str) -> str:
+    for line in text.splitlines():
+        key, separator, value = line.partition(":")
+        if separator and key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,58 @@
+"""A face is read sooner than its interval says when it may show something else by now."""
+
+from __future__ import annotations
+
+import pytest
+
+from mien.types import Detection, Face
+from worker.due import has_moved, is_read_early
+from worker.memory import Known, Reading
+
+THRESHOLD = 0.5
+UPRIGHT = Detection((100, 100, 100, 100), 0.9, ((130, 140), (170, 140), (150, 160), (150, 180)))
+
+
+def shares(happy: float) -> tuple[float, ...]:
+    return (0.0, 0.0, 0.0, 0.0, happy, 1 - happy, 0.0, 0.0)
+
+
+def known(happy: float, smoothed: float, label: str, now: Detection = UPRIGHT) -> Known:
+    read = Face(UPRIGHT.box, "happy", max(shares(happy)), shares(happy), 0, 0)
+    shown = Face(UPRIGHT.box, "happy", max(shares(happy)), shares(happy), 0, 0, smoothed=shares(smoothed), label=label)
+    return Known("t", now, 0, reading=Reading(read, UPRIGHT, 0), shown=shown)
+
+
+def test_a_face_that_was_never_read_is_read() -> None:
+    assert is_read_early(Known("t", UPRIGHT, 0), THRESHOLD)
+
+
+def test_a_still_face_whose_label_is_clear_waits() -> None:
+    assert not is_read_early(known(0.9, 0.9, "happy"), THRESHOLD)
+
+
+@pytest.mark.parametrize(
+    ("happy", "smoothed", "label"),
+    [(0.3, 0.9, "happy"), (0.9, 0.6, "happy"), (0.55, 0.9, "happy"), (0.9, 0.4, "neutral")],
+)
+def test_a_face_whose_label_may_be_changing_is_read(happy: float, smoothed: float, label: str) -> None:
+    assert is_read_early(known(happy, smoothed, label), THRESHOLD)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        Detection((140, 100, 100, 100), 0.9, ()),
+        Detection((100, 100, 125, 125), 0.9, ()),
+        Detection(UPRIGHT.box, 0.9, ((130, 140), (170, 140), (160, 160), (150, 180))),
+        Detection(UPRIGHT.box, 0.9, ((130, 130), (170, 150), (150, 160), (150, 180))),
+    ],
+    ids=["moved", "grew", "turned", "tilted"],
+)
+def test_a_face_that_moved_grew_or_turned_is_read(now: Detection) -> None:
+    assert has_moved(UPRIGHT, now)
+    assert is_read_early(known(0.9, 0.9, "happy", now), THRESHOLD)
+
+
+def test_a_face_that_trembles_has_not_moved() -> None:
+    trembling = Detection((103, 98, 102, 101), 0.9, ((132, 139), (171, 141), (152, 161), (151, 181)))
+    assert not has_moved(UPRIGHT, trembling)

@@ -1,0 +1,234 @@
+"""Checks of an installation, for `mien doctor`: each says what it looked at, and whether that is as it should be."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mien.broker import connect
+from mien.bus import Bus
+from mien.errors import MienError
+from mien.logs import without_password
+from mien.machine import Machine
+from mien.plan import Plan
+from mien.settings import Settings
+from mien.types import Camera, CameraState
+from worker.tuning.choose import count
+from worker.tuning.forecast import reads_on_gpu
+from worker.tuning.ladder import words
+
+State = Literal["ok", "failed", "none"]
+"""`none`: there is nothing to check, and nothing is wrong with that."""
+
+WORKER_MIB = 400
+"""Memory of a live worker."""
+
+LEAST_FREE_MIB = 500
+"""Free space that uploads, results and caches should find."""
+
+PACKAGES = ("numpy", "redis", "opencv-python-headless", "simplejpeg", "rq")
+"""What workers cannot do without, beside a runtime."""
+
+RUNTIMES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "tensorflow": "tensorflow"}
+
+_BAD_STATES = frozenset({CameraState.FAILED, CameraState.NO_SIGNAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's report: `group` is its heading, `detail` one sentence."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+
+def all_checks(settings: Settings, machine: Machine) -> Iterator[Check]:
+    """Yield every check but those of the models, which `model_checks` opens; takes well under a second."""
+    yield from _machine(settings, machine)
+    yield from _software()
+    yield _data_dir(settings)
+    yield _broker("bus", settings.bus_url)
+    yield _broker("jobs", settings.jobs_url)
+    yield from _live(settings)
+
+
+def model_checks(settings: Settings) -> Iterator[Check]:
+    """Yield whether the weights are valid, and whether the detector opens and runs."""
+    from models import weights as weights_file
+    from models.detector import detector_of
+
+    def weights() -> str:
+        found = weights_file.load(settings.weights)
+        return f"{found.name} {found.version} ({found.variant}, {found.input_size} px), checksums match"
+
+    def detector() -> str:
+        import numpy as np
+
+        started_s = time.perf_counter()
+        opened = detector_of(settings)
+        opened.detect(np.zeros((720, 1280, 3), np.uint8))
+        return f"{opened.name} opens in {time.perf_counter() - started_s:.1f} s"
+
+    yield _tried("models", "weights", weights)
+    yield _tried("models", "detector", detector)
+
+
+def _tried(group: str, name: str, run: Callable[[], str]) -> Check:
+    try:
+        return Check(group, name, "ok", run())
+    except MienError as error:
+        return Check(group, name, "failed", str(error))
+    except Exception as error:  # whatever a library raises is what the doctor is asked about
+        return Check(group, name, "failed", repr(error))
+
+
+def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
+    has = os.cpu_count() or machine.cores
+    limited = f" of {has} (limited by affinity or container)" if machine.cores < has else ""
+    yield Check("machine", "CPU", "ok", machine.cpu)
+    yield Check("machine", "cores", "ok", f"{machine.cores}{limited}")
+    if machine.memory_mib:
+        enough = machine.memory_mib >= 2 * WORKER_MIB
+        advice = "" if enough else f": a live worker alone takes {WORKER_MIB} MiB"
+        yield Check("machine", "memory", "ok" if enough else "failed", f"{machine.memory_mib:,} MiB{advice}")
+    yield Check(
+        "machine",
+        "bf16",
+        "ok" if machine.bf16 else "none",
+        "the CPU computes in it: detectors take about 0.6 of the time" if machine.bf16 else "the CPU has none",
+    )
+    if reads_on_gpu(settings, machine):
+        yield Check("machine", "GPU", "ok", "an NVIDIA device; faces are read on it")
+    else:
+        unused = "an NVIDIA device, not used: install 'mien[gpu]'" if machine.gpu else "none found"
+        yield Check("machine", "GPU", "none", unused)
+
+
+def _software() -> Iterator[Check]:
+    fits = sys.version_info >= (3, 11)
+    version = platform.python_version()
+    yield Check("software", "Python", "ok" if fits else "failed", version if fits else f"{version}: mien needs 3.11")
+    versions = {package: _version(package) for package in ("mien", *PACKAGES)}
+    missing = [package for package, version in versions.items() if not version]
+    if missing:
+        yield Check("software", "packages", "failed", f"missing: {', '.join(missing)} (pip install 'mien[worker]')")
+    else:
+        told = ", ".join(f"{package} {version}" for package, version in versions.items())
+        yield Check("software", "packages", "ok", told)
+    installed = {name: _version(package) for name, package in RUNTIMES.items() if importlib.util.find_spec(package)}
+    for name in RUNTIMES:
+        there = name in installed
+        yield Check("software", name, "ok" if there else "none", installed[name] or "?" if there else "not installed")
+    if not installed:
+        yield Check("software", "runtime", "failed", "none is installed: pip install openvino")
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-cpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def _data_dir(settings: Settings) -> Check:
+    folder = settings.data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"mien")
+        free_mib = shutil.disk_usage(folder).free // (1024 * 1024)
+    except OSError as error:
+        return Check("storage", "data_dir", "failed", f"{folder} cannot be written ({error.strerror}): set `data_dir`")
+    if free_mib < LEAST_FREE_MIB:
+        return Check("storage", "data_dir", "failed", f"{folder} has {free_mib} MiB left: make room, or set `data_dir`")
+    return Check("storage", "data_dir", "ok", f"{folder} can be written, {free_mib / 1024:.1f} GiB free")
+
+
+def _broker(role: Literal["bus", "jobs"], url: str) -> Check:
+    name = f"{role} broker"
+    if not url:
+        return Check(
+            "brokers", name, "none", f"no address: `mien up` does not run here, and MIEN_{role.upper()}_URL is not set"
+        )
+
+    def ask() -> str:
+        with connect(url, role) as client:
+            started_s = time.perf_counter()
+            client.ping()
+            took_ms = 1000 * (time.perf_counter() - started_s)
+            about: Any = client.info("server")
+        kind = "Valkey" if "valkey_version" in about else "Redis"
+        version = about.get("valkey_version") or about.get("redis_version", "")
+        return f"{kind} {version} at {without_password(url)} answers in {took_ms:.1f} ms"
+
+    check = _tried("brokers", name, ask)
+    if check.state == "failed":
+        why = without_password(check.detail)
+        return Check("brokers", name, "failed", f"{without_password(url)} does not answer ({why}): is it running?")
+    return check
+
+
+def _live(settings: Settings) -> Iterator[Check]:
+    """Yield a check for each camera and each live worker; nothing is expected where no bus is."""
+    if not settings.bus_url:
+        yield Check("cameras", "cameras", "none", "not known without a bus")
+        yield Check("workers", "live workers", "none", "not known without a bus")
+        return
+    try:
+        bus = Bus.from_settings(settings)
+        try:
+            cameras, workers = bus.cameras(), bus.workers()
+        finally:
+            bus.close()
+    except MienError:
+        yield Check("cameras", "cameras", "none", "not known while the bus does not answer")
+        yield Check("workers", "live workers", "none", "not known while the bus does not answer")
+        return
+    if not cameras:
+        yield Check("cameras", "cameras", "none", "none yet: mien produce --camera NAME SOURCE")
+    yield from map(_camera, cameras)
+    if not workers:
+        live = any(camera.state == CameraState.LIVE for camera in cameras)
+        advice = "none, and cameras are live: start one with `mien work`" if live else "none runs"
+        yield Check("workers", "live workers", "failed" if live else "none", advice)
+    for name in sorted(workers):
+        yield Check("workers", name, "ok", _worker(workers[name]))
+
+
+def _camera(camera: Camera) -> Check:
+    state: State = "failed" if camera.state in _BAD_STATES else "ok" if camera.state == CameraState.LIVE else "none"
+    size = f", {camera.width}×{camera.height} at {camera.fps:.3g} fps" if camera.width else ""
+    reason = f": {without_password(camera.reason)}" if camera.reason else ""
+    return Check("cameras", camera.name, state, f"{camera.state.value}{size}{reason}")
+
+
+def _worker(note: dict[str, Any]) -> str:
+    parts = [f"process {note.get('pid', '?')} on {note.get('host', '?')}"]
+    cameras = note.get("cameras")
+    if isinstance(cameras, list):
+        parts.append(count(len(cameras), "camera"))
+    if isinstance(note.get("fps"), int | float):
+        parts.append(f"{note['fps']:.3g} fps")
+    if isinstance(note.get("plan"), dict):
+        try:
+            parts.append(f"level {note.get('level', '?')}: {words(Plan.from_dict(note['plan']))}")
+        except (TypeError, ValueError):
+            parts.append("a plan that this version does not know")
+    return ", ".join(parts)

@@ -1,0 +1,141 @@
+"""What a worker remembers of one camera: the faces that it follows there, and when it looked for new ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field, replace
+
+from mien.types import Box, Detection, Face
+from models.follow import CameraFaces
+
+USUAL_FRAME_NS = 40_000_000
+"""Time between two frames until a camera has shown its own."""
+
+LOOK_ON_NS = 1_000_000_000
+"""A face that was lost is looked for where it should be for so long: detectors blink, above all while a face turns."""
+
+_FRAMES_REMEMBERED = 25
+# A face is not expected farther from where it was than this many of its sides, however fast it seemed.
+_FARTHEST_STEP = 0.5
+_NEW_SPEED = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the classifier said of a face, where the face was then, and when that was."""
+
+    face: Face
+    found: Detection
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A followed face: where it was seen last, its speed (px/s), and what was last read in it and shown of it.
+
+    `denied`: how often in a row it was not where it was expected, though a scan of that very frame found it.
+    """
+
+    track: str
+    found: Detection
+    seen_ns: int
+    speed: tuple[float, float] = (0.0, 0.0)
+    reading: Reading | None = None
+    shown: Face | None = None
+    denied: int = 0
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether it was read where it was seen last, on that very frame."""
+        return self.reading is not None and self.reading.found is self.found
+
+    def expected(self, at_ns: int) -> Box:
+        """Return where the face should be at a moment, if it went on as it did."""
+        x, y, width, height = self.found.box
+        seconds = max(0, at_ns - self.seen_ns) / 1e9
+        farthest = _FARTHEST_STEP * max(width, height)
+        step_x, step_y = (max(-farthest, min(farthest, seconds * speed)) for speed in self.speed)
+        return x + step_x, y + step_y, width, height
+
+    def seen(self, found: Detection, at_ns: int) -> Known:
+        """Return what is known after the face was found again."""
+        seconds = (at_ns - self.seen_ns) / 1e9
+        if seconds <= 0:
+            return replace(self, found=found, seen_ns=at_ns, speed=(0.0, 0.0))
+        (x, y), (old_x, old_y) = _centre(found.box), _centre(self.found.box)
+        ways = (x - old_x, y - old_y)
+        speed = tuple(old + (way / seconds - old) * _NEW_SPEED for way, old in zip(ways, self.speed, strict=True))
+        return replace(self, found=found, seen_ns=at_ns, speed=(speed[0], speed[1]))
+
+
+@dataclass(slots=True)
+class CameraMemory:
+    """What is known of a camera whose frames measure `size` (width, height); with another size all starts anew.
+
+    `scanned_ns` is when the whole frame was last searched (None: never), `is_scanned` whether that was the last frame.
+    """
+
+    faces: CameraFaces
+    size: tuple[int, int] = (0, 0)
+    jpeg: bytes = field(default=b"", repr=False)
+    last_ns: int = 0
+    scanned_ns: int | None = None
+    is_scanned: bool = False
+    known: dict[str, Known] = field(default_factory=dict)
+    in_last: tuple[str, ...] = ()
+    _gaps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_FRAMES_REMEMBERED))
+
+    @property
+    def frame_ns(self) -> int:
+        """Time between two frames, the median of the last few."""
+        return sorted(self._gaps_ns)[len(self._gaps_ns) // 2] if self._gaps_ns else USUAL_FRAME_NS
+
+    @property
+    def found(self) -> list[Detection]:
+        """Where the faces of the last frame were, in its order."""
+        return [self.known[track].found for track in self.in_last]
+
+    def followed(self, at_ns: int) -> list[Known]:
+        """Return the faces to look for in a frame captured at `at_ns`: those of the last one, and those lost lately."""
+        lost = [
+            face
+            for track, face in self.known.items()
+            if track not in self.in_last and 0 <= at_ns - face.seen_ns <= LOOK_ON_NS
+        ]
+        return [self.known[track] for track in self.in_last] + lost
+
+    def saw(self, found: Sequence[Detection], at_ns: int, missed: Set[str] | None = None) -> tuple[str, ...]:
+        """Remember the faces of a frame; returns the track of each.
+
+        `missed` are the tracks that were not where they were expected, found as they may be all the same; None: nobody
+        looked there.
+        """
+        tracks = self.faces.track([each.box for each in found], at_ns)
+        for track, each in zip(tracks, found, strict=True):
+            before = self.known.get(track)
+            now = before.seen(each, at_ns) if before else Known(track, each, at_ns)
+            self.known[track] = now if missed is None else replace(now, denied=now.denied + 1 if track in missed else 0)
+        for ended in self.known.keys() - self.faces.live:
+            del self.known[ended]
+        self.in_last = tuple(tracks)
+        return self.in_last
+
+    def saw_again(self, at_ns: int) -> tuple[str, ...]:
+        """Remember that a frame was the same as the last one; returns the track of each face, the old or a new one."""
+        before = [self.known[track] for track in self.in_last]
+        tracks = self.saw(self.found, at_ns)
+        for track, face in zip(tracks, before, strict=True):
+            self.known[track] = replace(self.known[track], reading=face.reading)
+        return tracks
+
+    def ended(self, jpeg: bytes, at_ns: int) -> None:
+        """Remember the frame itself, once all is done with it."""
+        if 0 < at_ns - self.last_ns < 1_000_000_000:
+            self._gaps_ns.append(at_ns - self.last_ns)
+        self.jpeg, self.last_ns = jpeg, at_ns
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    x, y, width, height = box
+    return x + width / 2, y + height / 2

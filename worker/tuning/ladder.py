@@ -1,0 +1,74 @@
+"""The ladder: the plans of a worker in a fixed order, from everything on every frame to the least work."""
+
+from __future__ import annotations
+
+from mien.plan import EVERYTHING, Plan
+from mien.settings import Settings
+
+SMALLEST_FACE_PX = EVERYTHING.smallest_face_px
+
+COARSER = 4 / 3
+"""By how much the smallest face grows in one step; the next one is twice the first size."""
+
+
+def ladder(settings: Settings) -> tuple[Plan, ...]:
+    """Return the plans that a worker may run, dearest first; at least one.
+
+    What a setting gives is the same in every step, and steps that differ in nothing else are left out. With
+    `tune: off` there is one step: everything on every frame, or what the settings give.
+    """
+    smallest_px = settings.smallest_face_px
+    mid_px, large_px = round(smallest_px * COARSER), 2 * smallest_px
+    steps = [
+        Plan(smallest_face_px=smallest_px),
+        Plan(scan_ms=80, smallest_face_px=smallest_px),
+        Plan(scan_ms=120, smallest_face_px=smallest_px),
+        Plan(scan_ms=160, classify_ms=80, smallest_face_px=smallest_px),
+        Plan(scan_ms=160, classify_ms=120, smallest_face_px=smallest_px),
+        Plan(scan_ms=160, classify_ms=120, smallest_face_px=mid_px),
+        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px),
+        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2),
+        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2, analyse_every=2),
+    ]
+    if settings.tune == "off":
+        steps = steps[:1]
+    return tuple(dict.fromkeys(_with_given(plan, settings) for plan in steps))
+
+
+def words(plan: Plan) -> str:
+    """Return what a plan does, in words.
+
+    >>> words(Plan(scan_ms=120, classify_ms=80))
+    'scan every 120 ms, classify every 80 ms'
+    """
+    said = []
+    if plan.scan_ms:
+        said.append(f"scan every {plan.scan_ms:g} ms")
+    if plan.classify_ms:
+        said.append(f"classify every {plan.classify_ms:g} ms")
+    if plan.view_every > 1:
+        said.append(f"draw every {_ordinal(plan.view_every)} frame")
+    if plan.analyse_every > 1:
+        said.append(f"analyse every {_ordinal(plan.analyse_every)} frame")
+    if plan.smallest_face_px != SMALLEST_FACE_PX:
+        said.append(f"faces from {plan.smallest_face_px} px")
+    return ", ".join(said) or "everything on every frame"
+
+
+def _with_given(plan: Plan, settings: Settings) -> Plan:
+    return Plan(
+        scan_ms=plan.scan_ms if settings.scan_ms is None else settings.scan_ms,
+        classify_ms=plan.classify_ms if settings.classify_ms is None else settings.classify_ms,
+        smallest_face_px=settings.smallest_face_px if is_given(settings) else plan.smallest_face_px,
+        view_every=plan.view_every,
+        analyse_every=plan.analyse_every,
+    )
+
+
+def is_given(settings: Settings) -> bool:
+    """Return whether the smallest face was set, rather than left at its default."""
+    return "smallest_face_px" in settings.model_fields_set
+
+
+def _ordinal(number: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")

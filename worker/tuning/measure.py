@@ -1,0 +1,178 @@
+"""Measures what the parts of a frame's way cost here: a second at a worker's start, a few for `mien doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from mien.errors import MienError
+from mien.logs import get_logger
+from mien.machine import Machine
+from mien.settings import Settings
+from mien.types import Box, Detection, Face
+from models import weights as weights_file
+from models.overlay import draw_faces
+from models.picture import Picture, decode, encode_jpeg
+from models.runtime import ClassifierRuntime, Faces, RuntimeName, open_runtime
+from worker.tuning import picture
+from worker.tuning.costs import OTHER_MS, Costs
+from worker.tuning.forecast import reads_on_gpu
+from worker.tuning.ladder import ladder
+
+LONGEST_S = 5.0
+"""What takes longer in all is left out. A start takes 0.5 s of it, `mien doctor --measure` 3 s, on a quiet core."""
+
+LONGEST_START_S = 1.5
+"""On a machine that is busy with other things, a start makes do with fewer runs after this long."""
+
+_LEAST_RUNS, _MOST_RUNS = 5, 15
+_ENOUGH_S = 0.04
+_SIZES = (1, 2, 4)
+
+log = get_logger(__name__)
+
+
+class Reader(Protocol):
+    """What is measured of `models.analyzer.PixelAnalyzer`."""
+
+    @property
+    def detector(self) -> str:
+        """The name of the detector in use."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime in use."""
+        ...
+
+    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        """Search a whole picture."""
+        ...
+
+    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+        """Look for faces where they are expected."""
+        ...
+
+    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+        """Read faces."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The least of a few runs: CPU time, over all threads, and time on the clock, both in milliseconds.
+
+    CPU time is what it costs, whatever else runs on the machine meanwhile; the clock says what several threads gain.
+    """
+
+    cpu_ms: float
+    clock_ms: float
+
+
+def least(run: Callable[[], object], until_s: float = math.inf) -> Time:
+    """Return what `run` takes, after one run that does not count; cheap ones run more often.
+
+    From `until_s` (monotonic) on, one run that counts is enough.
+    """
+    run()
+    cpu: list[float] = []
+    clock: list[float] = []
+    while not clock or time.monotonic() < until_s:
+        cpu_s, clock_s = time.process_time(), time.perf_counter()
+        run()
+        cpu.append(time.process_time() - cpu_s)
+        clock.append(time.perf_counter() - clock_s)
+        if len(clock) >= _MOST_RUNS or (len(clock) >= _LEAST_RUNS and sum(clock) >= _ENOUGH_S):
+            break
+    return Time(1000 * min(cpu), 1000 * min(clock))
+
+
+def measured(reader: Reader, settings: Settings) -> Costs:
+    """Return the costs of one reader with the number of threads that it was opened with, in about 0.4 s.
+
+    Only what the settings make a worker do from the start is measured; coarser scans follow from that.
+    """
+    until_s = time.monotonic() + LONGEST_START_S
+    rgb, frame = picture.picture(), picture.jpeg(settings.jpeg_quality)
+    boxes = [face.box for face in picture.detections(2)]
+    faces = {size: [(rgb, face) for face in picture.detections(size)] for size in _SIZES}
+    scan = least(_scan(reader, rgb, settings.smallest_face_px), until_s)
+    read = reader.classify(faces[2])
+    canvas = rgb.copy()
+    return Costs(
+        decode_ms=least(lambda: decode(frame), until_s).cpu_ms,
+        scan_ms={settings.smallest_face_px: scan.cpu_ms},
+        near_ms=least(lambda: reader.near(rgb, boxes), until_s).cpu_ms / len(boxes),
+        classify_ms={size: least(_classify(reader, faces[size]), until_s).cpu_ms for size in _SIZES},
+        draw_ms=least(lambda: draw_faces(canvas, read), until_s).cpu_ms,
+        encode_ms=least(lambda: encode_jpeg(rgb, settings.view_quality), until_s).cpu_ms,
+        other_ms=OTHER_MS,
+        threads=settings.inference_threads,
+        speedup=_speedup(scan, settings),
+        detector=reader.detector,
+        runtime=reader.runtime,
+    )
+
+
+def measured_fully(reader: Reader, settings: Settings) -> Costs:
+    """Return the costs with all that a worker may come to do: every scan of the ladder, every runtime installed.
+
+    What `LONGEST_S` has no time for is left out.
+    """
+    until_s = time.monotonic() + LONGEST_S
+    costs = measured(reader, settings)
+    scans = dict(costs.scan_ms)
+    rgb = picture.picture()
+    for smallest_px in dict.fromkeys(plan.smallest_face_px for plan in ladder(settings)):
+        if smallest_px not in scans and time.monotonic() < until_s:
+            scans[smallest_px] = least(_scan(reader, rgb, smallest_px)).cpu_ms
+    runtimes: dict[str, Mapping[int, float]] = {}
+    for name in installed_runtimes(settings):
+        if time.monotonic() < until_s:
+            runtimes[name] = _runtime_ms(name, settings)
+    known = {name: times for name, times in runtimes.items() if times}
+    return replace(costs, scan_ms=scans, runtimes_ms=known, full=True)
+
+
+def _runtime_ms(name: RuntimeName, settings: Settings) -> Mapping[int, float]:
+    """Return what a runtime takes for 1, 2 and 4 faces, without cutting them out; nothing when it does not start."""
+    weights = weights_file.load(settings.weights)
+    shape = (weights.input_size, weights.input_size, weights.channels)
+    try:
+        runtime = open_runtime(weights, name, threads=settings.inference_threads, precision=settings.precision)
+    except MienError as error:
+        log.warning("a runtime does not start", runtime=name, reason=str(error))
+        return {}
+    return {size: least(_logits(runtime, np.zeros((size, *shape), np.float32))).cpu_ms for size in _SIZES}
+
+
+def installed_runtimes(settings: Settings) -> list[RuntimeName]:
+    """Return the runtimes worth trying here; TensorFlow is where it reads on a GPU."""
+    names: list[RuntimeName] = ["openvino", "onnxruntime"]
+    if reads_on_gpu(settings, Machine.this()):
+        names.append("tensorflow")
+    return [name for name in names if importlib.util.find_spec(name) is not None]
+
+
+def _scan(reader: Reader, rgb: Picture, smallest_face_px: int) -> Callable[[], object]:
+    return lambda: reader.scan(rgb, smallest_face_px)
+
+
+def _classify(reader: Reader, faces: Sequence[tuple[Picture, Detection]]) -> Callable[[], object]:
+    return lambda: reader.classify(faces)
+
+
+def _logits(runtime: ClassifierRuntime, faces: Faces) -> Callable[[], object]:
+    return lambda: runtime.logits(faces)
+
+
+def _speedup(scan: Time, settings: Settings) -> float:
+    if settings.inference_threads == 1 or not scan.clock_ms:
+        return 1.0
+    return min(float(settings.inference_threads), max(1.0, scan.cpu_ms / scan.clock_ms))

@@ -1,0 +1,83 @@
+"""A frame on its way through a batch, and what has come out so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mien.plan import Plan
+from mien.types import Box, Detection, Face, Frame
+from models.picture import Picture, decode
+from worker.memory import CameraMemory, Known
+
+MAX_FRAME_PIXELS = 7680 * 4320
+"""A frame that declares more is refused before it is decoded."""
+
+PIXELS_A_CROP = 2
+"""A frame is decoded smaller as long as each face still measures so many times the side of the classifier's crop."""
+
+Shrink = Literal[1, 2, 4]
+"""By how much both sides of a picture are divided when it is decoded."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What is done with one frame: `scans` all of it, or `repeats` what was found in the last one, which was the same.
+
+    `found` are its faces in pixels of the frame, `tracks` which ones they are, `read` those that were classified on
+    this very frame. `picture` holds the pixels, both sides divided by `shrink`; None when none were needed. `missed`
+    are followed faces that were not where they were expected; None: nobody looked there.
+    """
+
+    frame: Frame
+    memory: CameraMemory
+    plan: Plan
+    is_watched: bool
+    scans: bool = False
+    repeats: bool = False
+    shrink: Shrink = 1
+    picture: Picture | None = field(default=None, repr=False)
+    found: list[Detection] = field(default_factory=list)
+    missed: tuple[Known, ...] | None = None
+    tracks: tuple[str, ...] = ()
+    read: dict[str, Face] = field(default_factory=dict)
+
+    @property
+    def at_ns(self) -> int:
+        """When the frame was captured."""
+        return self.frame.captured_ns
+
+    @property
+    def saves(self) -> bool:
+        """Whether the plan leaves any work out."""
+        return self.plan.scan_ms > 0 or self.plan.classify_ms > 0
+
+    def load(self, shrink: Shrink = 1) -> Picture:
+        """Return the pixels, both sides divided by `shrink`; raises PictureError."""
+        if self.picture is None or self.shrink != shrink:
+            self.picture, self.shrink = decode(self.frame.jpeg, MAX_FRAME_PIXELS, shrink=shrink), shrink
+        return self.picture
+
+    def smallest_use(self, crop_px: int) -> Shrink:
+        """Return by how much to shrink: not when somebody looks, or when more than known faces is looked for."""
+        if self.is_watched or self.scans:
+            return 1
+        least_px = PIXELS_A_CROP * crop_px
+        side_px = min((max(face.found.box[2:]) for face in self.memory.followed(self.at_ns)), default=4 * least_px)
+        if side_px >= 4 * least_px:
+            return 4
+        return 2 if side_px >= 2 * least_px else 1
+
+
+def scaled(found: Detection, factor: float) -> Detection:
+    """Return a detection in the pixels of the same picture `factor` times as large."""
+    if factor == 1:
+        return found
+    landmarks = tuple((x * factor, y * factor) for x, y in found.landmarks)
+    return Detection(scaled_box(found.box, factor), found.score, landmarks)
+
+
+def scaled_box(box: Box, factor: float) -> Box:
+    """Return a box in the pixels of the same picture `factor` times as large."""
+    x, y, width, height = box
+    return x * factor, y * factor, width * factor, height * factor
