@@ -186,7 +186,7 @@ class Governor:
             self._down(f"{busy:.0%} busy", missed)
         elif self._late_seconds >= LATE_SECONDS:
             self._patience = max(self._patience, LATE_CALM_SECONDS)
-            self._down(f"{missed:.0%} of the frames late or lost", missed)
+            self._down(f"{missed:.0%} of the frames of a second came late or were lost", missed)
         elif not late and self._is_usual(second, took_s) and self._has_room(busy):
             self._calm_seconds += 1
             if self._calm_seconds >= self._patience:

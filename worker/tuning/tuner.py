@@ -17,13 +17,14 @@ from mien.machine import Machine
 from mien.plan import Plan
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
+from models.runtime import RuntimeName
 from worker.heap import give_back
 from worker.tuning.cache import Cache
 from worker.tuning.choose import Room, Work, worst_frame_ms
 from worker.tuning.costs import GUESS, Costs
 from worker.tuning.forecast import reads_on_gpu
 from worker.tuning.ladder import ladder
-from worker.tuning.measure import LONGEST_S, measured, measured_fully
+from worker.tuning.measure import LONGEST_S, installed_runtimes, measured, measured_fully
 
 USUAL_SHAPE = (1280, 720)
 
@@ -64,7 +65,8 @@ def open_tuned(settings: Settings, machine: Machine | None = None) -> Tuned:
     machine = Machine.this() if machine is None else machine
     steps = ladder(settings)
     if settings.tune == "off":
-        return Tuned(open_analyzer(settings), settings, machine, GUESS, steps, False)
+        taken = _unmeasured(settings, machine)
+        return Tuned(open_analyzer(taken), taken, machine, GUESS, steps, False)
     cache = Cache.of(settings, machine)
     costs = cache.load()
     if costs is None:
@@ -87,6 +89,14 @@ def known_costs(settings: Settings, machine: Machine, *, anew: bool = False) -> 
         costs = measured_fully(opened.analyzer, opened.settings)
         cache.save(costs)
     return costs
+
+
+def _unmeasured(settings: Settings, machine: Machine) -> Settings:
+    """Return the settings with a runtime: measured, the two on CPUs differ by a tenth, and one of them by precision."""
+    if settings.runtime != "auto" or reads_on_gpu(settings, machine):
+        return settings
+    wanted: RuntimeName = "openvino" if settings.precision == "bf16" else "onnxruntime"
+    return settings.model_copy(update={"runtime": wanted}) if wanted in installed_runtimes(settings) else settings
 
 
 def settings_for(costs: Costs, settings: Settings) -> Settings:
