@@ -25,17 +25,20 @@ WIDTHS = """() => Object.fromEntries([...document.querySelectorAll(".spent-bar i
 @contextmanager
 def told(settings: Settings, mean_ms: float, plan: Plan | None = None, **more: int | str) -> Iterator[None]:
     """A live camera whose worker says the same budget twice a second."""
-    stop = threading.Event()
+    stop, began = threading.Event(), threading.Event()
 
     def tell() -> None:
         bus = Bus.from_settings(settings)
-        while not stop.wait(0.2):
+        while not stop.is_set():
             bus.put_camera(Camera("lobby", CameraState.LIVE, "", "test://pattern", "live", 25.0, 640, 360))
             bus.put_budget(budget("lobby", bus.clock.now_ns(), mean_ms, plan, **more))
+            began.set()
+            stop.wait(0.2)
         bus.close()
 
     thread = threading.Thread(target=tell)
     thread.start()
+    assert began.wait(10)  # a page of a camera that nobody has told of is "not found"
     try:
         yield
     finally:
