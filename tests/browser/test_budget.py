@@ -31,7 +31,7 @@ def told(settings: Settings, mean_ms: float, plan: Plan | None = None, **more: i
         bus = Bus.from_settings(settings)
         while not stop.is_set():
             bus.put_camera(Camera("lobby", CameraState.LIVE, "", "test://pattern", "live", 25.0, 640, 360))
-            bus.put_budget(budget("lobby", bus.clock.now_ns(), mean_ms, plan, **more))
+            bus.put_budgets([budget("lobby", bus.clock.now_ns(), mean_ms, plan, **more)])
             began.set()
             stop.wait(0.2)
         bus.close()

@@ -108,7 +108,7 @@ class Feeder:
             if number % 8 == 0:
                 note = Camera(name, CameraState.LIVE, "", "test://feeder", "live", self._fps, width, height)
                 self._bus.put_camera(note)
-                self._bus.put_budget(budget(name, self._bus.clock.now_ns()))
+                self._bus.put_budgets([budget(name, self._bus.clock.now_ns())])
                 self._bus.beat("feeder", {})
             jpeg = self._pictures[(number + 5 * index) % len(self._pictures)]
             captured_ns = self._bus.clock.now_ns()

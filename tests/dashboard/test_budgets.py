@@ -50,7 +50,7 @@ def test_the_budget_is_what_the_worker_said_and_what_became_of_the_frames(client
     bus.read("w", ["lobby"], block_ms=0)
     bus.finish(FrameResult("lobby", ids[0], 1, bus.clock.now_ns(), 8, 8, ()))
     bus.drop("lobby", ids[1:3], DropReason.STALE)
-    bus.put_budget(budget("lobby", bus.clock.now_ns(), level=2))
+    bus.put_budgets([budget("lobby", bus.clock.now_ns(), level=2)])
     deadline_s = time.monotonic() + 5
     while (document := client.get("/api/v1/cameras/lobby/budget").get_json())["minute"]["captured"] < 4:
         assert time.monotonic() < deadline_s

@@ -27,7 +27,7 @@ def test_a_budget_comes_back_as_it_was_said() -> None:
 
 
 def test_the_bus_keeps_the_last_budget_of_each_camera_until_it_is_forgotten(bus: Bus) -> None:
-    bus.put_budget(A_BUDGET)
+    bus.put_budgets([A_BUDGET])
     assert bus.budgets(["lobby", "door"]) == {"lobby": A_BUDGET}
     bus.forget_camera("lobby")
     assert bus.budgets(["lobby"]) == {}
