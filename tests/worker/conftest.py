@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -144,3 +144,18 @@ def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> float:
         assert time.monotonic() - started < seconds, "waited in vain"
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+def results_of(bus: Bus, camera: str) -> list[int]:
+    """The sequence numbers of all results, oldest first."""
+    return [result.seq for result in bus.recent_results(camera, 10_000)][::-1]
+
+
+def shares(bus: Bus) -> list[int]:
+    """How many cameras each live worker has."""
+    return sorted(len(note["cameras"]) for note in bus.workers().values())
+
+
+def all_balance(bus: Bus, cameras: Sequence[str]) -> bool:
+    """Whether every captured frame of some cameras is accounted for."""
+    return all(counts.balanced for counts in bus.all_counts(cameras).values())
