@@ -35,10 +35,11 @@ from bench.media import DEFAULT_FOLDER, clip, demo_file
 from mien.logs import configure_logs
 from mien.plan import EVERYTHING, Plan
 from mien.settings import Settings
-from mien.types import Box, Face, Frame
+from mien.types import Face, Frame
 from models.analyzer import open_analyzer
 from models.detector import SMALLEST_FACE_PX
 from models.picture import encode_jpeg, read_header
+from models.windows import overlap
 from worker.analyse import BatchAnalysis, LiveAnalyzer
 
 FPS = 25
@@ -303,14 +304,6 @@ def match(expected: Sequence[Face], found: Sequence[Face]) -> list[tuple[Face, F
         if iou >= SAME_FACE_IOU and i not in pairs and k not in pairs.values():
             pairs[i] = k
     return [(expected[i], found[k]) for i, k in pairs.items()]
-
-
-def overlap(one: Box, two: Box) -> float:
-    """Return the intersection over the union of two boxes."""
-    width = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
-    height = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
-    common = max(0.0, width) * max(0.0, height)
-    return common / (one[2] * one[3] + two[2] * two[3] - common)
 
 
 def _same_labels(pairs: Sequence[tuple[Face, Face]]) -> float:

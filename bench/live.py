@@ -180,25 +180,15 @@ def apart(later_ms: float, earlier_ms: float) -> float:
 
 def shares(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> dict[str, Any]:
     """Return what became of the frames that ended between two moments, of all cameras and of the worst one."""
-    ended: dict[str, int] = {}
-    on_time: dict[str, int] = {}
-    dropped = dict.fromkeys((reason.value for reason in DropReason), 0)
-    late = 0
-    for name, now in after.items():
-        then = before[name]
-        # What was in flight at the first moment counts, what is at the second does not: as many as were captured.
-        ended[name] = now.analysed + now.dropped - then.analysed - then.dropped
-        on_time[name] = now.on_time - then.on_time
-        late += now.late - then.late
-        for reason in dropped:
-            dropped[reason] += now.drops.get(reason, 0) - then.drops.get(reason, 0)
-    each = [on_time[name] / max(1, ended[name]) for name in ended]
+    # What was in flight at the first moment counts, what is at the second does not: as many as were captured.
+    lived = [now.since(before[name]) for name, now in after.items()]
+    ended, on_time = sum(each.ended for each in lived), sum(each.on_time for each in lived)
     return {
-        "captured": sum(ended.values()),
-        "on_time_share": round(sum(on_time.values()) / max(1, sum(ended.values())), 4),
-        "on_time_share_worst": round(min(each), 4),
-        "late": late,
-        "dropped": dropped,
+        "captured": ended,
+        "on_time_share": round(on_time / max(1, ended), 4),
+        "on_time_share_worst": round(min(each.on_time / max(1, each.ended) for each in lived), 4),
+        "late": sum(each.late for each in lived),
+        "dropped": {reason.value: sum(each.drops.get(reason, 0) for each in lived) for reason in DropReason},
     }
 
 

@@ -26,6 +26,7 @@ from mien.errors import MienError
 from mien.types import Box
 from models.detector import SMALLEST_FACE_PX, Detector, open_detector
 from models.picture import Picture, decode, encode_jpeg
+from models.windows import overlap
 
 SIZES_PX = (32, 40, 48, 56, 64, 80, 100, 140, 200, 300)
 SMOKE_SIZES_PX = (48, 64, 100, 300)
@@ -260,14 +261,6 @@ def _best(box: Box, detections: Sequence[Box]) -> int | None:
     overlaps = [overlap(box, each) for each in detections]
     best = max(range(len(overlaps)), key=overlaps.__getitem__, default=None)
     return best if best is not None and overlaps[best] >= FOUND_IOU else None
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return intersection over union of two boxes."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    common = max(0.0, width) * max(0.0, height)
-    return common / (one[2] * one[3] + other[2] * other[3] - common)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from rich.table import Table
 
 from mien.bus import Bus
 from mien.settings import Settings
-from mien.types import Counts
 
 CAMERA = "demo"
 START_TIMEOUT_S = 60.0
@@ -101,20 +100,15 @@ def _measure_stream(folder: Path, seconds: float) -> dict[str, Any]:
             read = bus.read_results({CAMERA: last_id})
             latencies_ms += [result.latency_ms for _, result in read]
             last_id = read[-1][0] if read else last_id
-        after = bus.counts(CAMERA)
-    # Of the frames that ended in this time, so that those in flight at its edges do not count twice.
-    ended = after.analysed + after.dropped - before.analysed - before.dropped
+        counts = bus.counts(CAMERA).since(before)
     p50, p95, p99 = (round(float(value), 1) for value in np.percentile(latencies_ms, [50, 95, 99]))
     return {
-        "fps": round((after.analysed - before.analysed) / seconds, 2),
-        "on_time_share": round((after.on_time - before.on_time) / ended, 4),
+        "fps": round(counts.analysed / seconds, 2),
+        # Of the frames that ended in this time, so that those in flight at its edges do not count twice.
+        "on_time_share": round(counts.on_time / counts.ended, 4),
         "latency_ms": {"p50": p50, "p95": p95, "p99": p99},
-        "dropped": _since(before, after),
+        "dropped": dict(counts.drops),
     }
-
-
-def _since(before: Counts, after: Counts) -> dict[str, int]:
-    return {reason: count - before.drops[reason] for reason, count in after.drops.items()}
 
 
 def _annotated(port: int) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,20 +18,7 @@ class Window:
     """What became of the frames of the last `window_s` seconds."""
 
     window_s: float = 0.0
-    captured: int = 0
-    on_time: int = 0
-    late: int = 0
-    drops: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def analysed(self) -> int:
-        """Frames whose result was published."""
-        return self.on_time + self.late
-
-    @property
-    def dropped(self) -> int:
-        """Frames that were not analysed, over all reasons."""
-        return sum(self.drops.values())
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def on_time_share(self) -> float | None:
@@ -40,29 +26,25 @@ class Window:
 
         Frames still in flight are left out: they are neither on time nor missed yet.
         """
-        ended = self.analysed + self.dropped
-        return self.on_time / ended if ended > 0 else None
+        return self.counts.on_time / self.counts.ended if self.counts.ended > 0 else None
 
     @property
     def on_time_of_analysed(self) -> float | None:
         """Share on time of the frames that were analysed; None while none was."""
-        return self.on_time / self.analysed if self.analysed > 0 else None
+        return self.counts.on_time / self.counts.analysed if self.counts.analysed > 0 else None
 
     @property
     def analysed_fps(self) -> float:
         """Results a second."""
-        return self.analysed / self.window_s if self.window_s > 0 else 0.0
+        return self.counts.analysed / self.window_s if self.window_s > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
+        counts = self.counts.to_dict()
+        del counts["in_flight"]
         return {
             "window_s": round(self.window_s, 1),
-            "captured": self.captured,
-            "analysed": self.analysed,
-            "on_time": self.on_time,
-            "late": self.late,
-            "dropped": self.dropped,
-            "drops": dict(self.drops),
+            **counts,
             "on_time_share": rounded(self.on_time_share),
             "on_time_of_analysed": rounded(self.on_time_of_analysed),
         }
@@ -91,13 +73,7 @@ class History:
             return Window()
         now_s, now = self._newest
         began_s, began = next(sample for sample in self._samples if now_s - sample[0] <= seconds)
-        return Window(
-            window_s=now_s - began_s,
-            captured=now.captured - began.captured,
-            on_time=now.on_time - began.on_time,
-            late=now.late - began.late,
-            drops={reason: count - began.drops.get(reason, 0) for reason, count in now.drops.items()},
-        )
+        return Window(now_s - began_s, now.since(began))
 
 
 def rounded(share: float | None) -> float | None:

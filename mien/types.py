@@ -277,9 +277,24 @@ class Counts:
         return sum(self.drops.values())
 
     @property
+    def ended(self) -> int:
+        """Frames with a result, or a reason for having none."""
+        return self.analysed + self.dropped
+
+    @property
     def balanced(self) -> bool:
         """Whether every captured frame is accounted for."""
-        return self.captured == self.analysed + self.dropped + self.in_flight
+        return self.captured == self.ended + self.in_flight
+
+    def since(self, earlier: Counts) -> Counts:
+        """Return what came after an earlier account; `in_flight`, how many more are under way now, may be below 0."""
+        return Counts(
+            captured=self.captured - earlier.captured,
+            on_time=self.on_time - earlier.on_time,
+            late=self.late - earlier.late,
+            in_flight=self.in_flight - earlier.in_flight,
+            drops={reason: count - earlier.drops.get(reason, 0) for reason, count in self.drops.items()},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the account as JSON types."""

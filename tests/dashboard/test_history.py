@@ -15,7 +15,7 @@ def counts(captured: int, on_time: int = 0, late: int = 0, **drops: int) -> Coun
 
 def test_without_an_account_nothing_is_known() -> None:
     window = History().window(MINUTE_S)
-    assert (window.captured, window.on_time_share, window.on_time_of_analysed) == (0, None, None)
+    assert (window.counts.captured, window.on_time_share, window.on_time_of_analysed) == (0, None, None)
 
 
 def test_only_the_last_minute_counts() -> None:
@@ -23,8 +23,9 @@ def test_only_the_last_minute_counts() -> None:
     for second in range(200):
         history.note(second, counts(25 * second, on_time=24 * second, stale=second))
     minute = history.window(MINUTE_S)
-    assert (minute.window_s, minute.captured, minute.on_time, minute.drops["stale"]) == (60, 1500, 1440, 60)
-    assert history.window(10).captured == 250
+    assert minute.window_s == 60
+    assert minute.counts == Counts(1500, 1440, drops={"stale": 60, "trimmed": 0})
+    assert history.window(10).counts.captured == 250
     assert history.window(10).analysed_fps == 24
 
 
@@ -43,9 +44,9 @@ def test_a_camera_that_began_anew_has_a_new_history() -> None:
     history = History()
     history.note(0.0, counts(1000, on_time=1000))
     history.note(1.0, counts(3, on_time=2))
-    assert history.window(MINUTE_S) == Window(drops={"stale": 0, "trimmed": 0})
+    assert history.window(MINUTE_S) == Window(counts=counts(0))
     history.note(3.0, counts(53, on_time=52))
-    assert history.window(MINUTE_S).captured == 50
+    assert history.window(MINUTE_S).counts.captured == 50
 
 
 def test_asking_twice_a_second_for_hours_keeps_sixty_accounts() -> None:
@@ -61,4 +62,4 @@ def test_after_a_time_in_which_nobody_looked_the_minute_begins_anew(gap_s: float
     history = History()
     history.note(0.0, counts(100, on_time=100))
     history.note(gap_s, counts(5000, on_time=100, stale=4900))
-    assert history.window(MINUTE_S).captured == 0
+    assert history.window(MINUTE_S).counts.captured == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.media import clip, photo
-from bench.recall import FOUND_IOU, overlap
+from bench.recall import FOUND_IOU
 from mien.errors import RuntimeMissing, SettingsError
 from mien.types import Box
 from models.blazeface import BlazeFace, model_path
@@ -17,6 +17,7 @@ from models.candidates import Candidates, merge
 from models.canvas import canvas_for
 from models.detector import Detector, open_detector
 from models.picture import Picture
+from models.windows import overlap
 from tests.media import astronaut, demo_media, yunet_file
 
 ASTRONAUT: Box = (178, 63, 90, 113)
