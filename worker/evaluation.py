@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,27 +87,31 @@ class _Chunks(PhotoJobs):
 
 @dataclass(frozen=True, slots=True)
 class JobPictures:
-    """The pictures of a job, for those few that are looked at again."""
+    """Pictures of a job, for those few that are looked at again; `rows` are their places in it."""
 
     inputs: Inputs = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
     max_pixels: int
     fetcher: Fetcher
 
     def __len__(self) -> int:
-        return len(self.inputs.items)
+        return len(self.rows)
 
     def read(self, row: int) -> Picture:
         """Return a picture; raises PictureError when it cannot be read any more."""
         # All pixels, however huge: the boxes in results are in pixels of the original.
-        return decode(self.fetcher.read(self.inputs.item(row).address, 4 * self.max_pixels), self.max_pixels)
+        return decode(self.fetcher.read(self._item(row).address, 4 * self.max_pixels), self.max_pixels)
 
     def name(self, row: int) -> str:
         """Return what people call the picture."""
-        return self.inputs.item(row).label
+        return self._item(row).label
 
     def take(self, rows: NDArray[np.int64]) -> JobPictures:
-        """Return some of the pictures; a job is always evaluated as a whole."""
-        raise NotImplementedError
+        """Return some of the pictures, in the given order."""
+        return replace(self, rows=self.rows[rows])
+
+    def _item(self, row: int) -> Input:
+        return self.inputs.item(int(self.rows[row]))
 
 
 def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[int, Tally]]:
@@ -136,7 +140,9 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
     known = not np.isnan(points).all()
     data = LabelledData(
         source=str(inputs.options.get("source", job_id)),
-        pictures=JobPictures(inputs, settings.photo_max_pixels, Fetcher(settings.fetch_timeout_s)),
+        pictures=JobPictures(
+            inputs, np.arange(len(inputs.items)), settings.photo_max_pixels, Fetcher(settings.fetch_timeout_s)
+        ),
         labels=labels,
         targets=np.eye(len(EMOTIONS), dtype=np.float32)[labels] * (labels != UNCLEAR)[:, np.newaxis],
         valence=points[:, 0] if known else None,

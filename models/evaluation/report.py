@@ -73,22 +73,26 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     scored = data.clear & ~np.isnan(readings.probabilities[0, :, 0])
     images = plots_of(figures, settled(readings.probabilities[0][scored]), data.labels[scored])
     mistakes = worst_mistakes(evaluation)
-    shown = [
-        (jpeg_of(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path)
-        for each in mistakes
-    ]
     title = "How well apparent emotions are read"
     files = {f"{name}.png": png for name, png in images.items()}
     files["mistakes.png"] = plots.png_of(plots.gallery(mistakes))
     files[FIGURES_NAME] = (json.dumps(figures, indent=1) + "\n").encode()
     files[ROWS_NAME] = rows_of(evaluation)
-    files[PAGE_NAME] = page(title, evaluation.facts, figures, images, shown).encode(errors="replace")
+    files[PAGE_NAME] = page(title, evaluation.facts, figures, images, items_of(mistakes)).encode(errors="replace")
+    write_all(folder, files)
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name, each of which replaces an older one when it is whole.
+
+    Raises InputError when the folder cannot be written.
+    """
     try:
         for name, content in files.items():
             with atomic_file(folder / name, synced=False) as file:
                 file.write(content)
     except OSError as error:
-        raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def plots_of(
@@ -129,6 +133,14 @@ def worst_mistakes(evaluation: Evaluation, most: int = MISTAKES) -> list[Mistake
         truth, seen = EMOTIONS[data.labels[row]], EMOTIONS[read[row]]
         mistakes.append(Mistake(crop, truth, seen, float(confidence[row]), data.pictures.name(int(row))))
     return mistakes
+
+
+def items_of(mistakes: Sequence[Mistake]) -> list[tuple[bytes, str, str]]:
+    """Return mistakes as a page shows them: the face as JPEG, what was read in it, and its path."""
+    return [
+        (jpeg_of(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path)
+        for each in mistakes
+    ]
 
 
 def rows_of(evaluation: Evaluation) -> bytes:

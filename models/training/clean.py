@@ -18,7 +18,7 @@ from mien.errors import InputError
 from mien.jobfiles import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
-from models.evaluation.report import jpeg_of
+from models.evaluation.report import jpeg_of, write_all
 from models.training.data import SPLITS, FaceSet
 from models.training.faces import cut_all
 from models.training.holdout import groups_of, prints_of
@@ -91,13 +91,7 @@ def write(found: Cleaned, folder: Path, relabel: bool) -> None:
         CLEANED_NAME: _cleaned_csv(found, relabel),
         PAGE_NAME: _page(found).encode(errors="replace"),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            with atomic_file(folder / name, synced=False) as file:
-                file.write(content)
-    except OSError as error:
-        raise InputError(f"the lists cannot be written to {folder}: {error.strerror or error}") from error
+    write_all(folder, files)
 
 
 def _judged(

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
-from mien.jobfiles import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation import plots
 from models.evaluation.page import page
-from models.evaluation.report import MISTAKES, jpeg_of, plots_of
+from models.evaluation.report import MISTAKES, items_of, plots_of, write_all
 from models.training import runlog
 from models.training.card import card_of
 from models.training.data import FaceSet
@@ -39,21 +37,12 @@ def write_report(
     epochs = runlog.read(folder)
     images = {"curves": plots.png_of(plots.learning_curves(epochs))} if epochs else {}
     images |= plots_of(figures, probabilities, validation.labels)
-    mistakes = worst_mistakes(validation, probabilities)
-    shown = [
-        (jpeg_of(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path)
-        for each in mistakes
-    ]
     files = {f"{name}.png": png for name, png in images.items()}
     title = f"Training of {weights.name}"
-    files[PAGE_NAME] = page(title, facts, figures, images, shown).encode(errors="replace")
+    mistakes = items_of(worst_mistakes(validation, probabilities))
+    files[PAGE_NAME] = page(title, facts, figures, images, mistakes).encode(errors="replace")
     files[CARD_NAME] = card_of(weights, parameters, facts).encode(errors="replace")
-    try:
-        for name, content in files.items():
-            with atomic_file(folder / name, synced=False) as file:
-                file.write(content)
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+    write_all(folder, files)
     return [folder / name for name in files]
 
 

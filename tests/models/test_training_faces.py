@@ -108,7 +108,7 @@ class InTheMiddle:
         return (Detection((20, 20, 20, 20), 1.0),) if rgb.max() else ()
 
     def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
-        raise NotImplementedError
+        return (None,) * len(boxes)
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
         """There is nothing to make ready."""

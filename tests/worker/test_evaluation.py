@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mien.errors import JobError
@@ -16,7 +17,7 @@ from models.evaluation.measure import Wanted, chosen_part, measure
 from models.training.labelled import read_labelled
 from tests.models.labelled_pictures import write_class_folders, write_portraits
 from tests.models.tiny_faces import write_npz
-from worker.evaluation import EvaluationJobs, figures_in, inputs_of, options_of
+from worker.evaluation import EvaluationJobs, evaluate, figures_in, inputs_of, options_of
 from worker.jobs_worker import JobsWorker
 from worker.resident import ResidentAnalyzer
 
@@ -80,6 +81,11 @@ def test_crops_are_read_whole_in_a_job_too(office: Office, tmp_path: Path) -> No
     assert here.figures["no_face"] == 0
     assert here.figures["va"]["n"] == 9
     assert (ended.state, ended.faces) == ("done", 9)
+    evaluation, _ = evaluate(office.jobs, view.id, office.jobs.folder(view.id).read_inputs())
+    part = evaluation.data.take(np.array([5, 2]))
+    for place, row in enumerate((5, 2)):
+        assert part.pictures.name(place) == evaluation.data.pictures.name(row)
+        np.testing.assert_array_equal(part.pictures.read(place), evaluation.data.pictures.read(row))
 
 
 def test_a_job_whose_pictures_all_vanished_fails_with_the_reason(office: Office, tmp_path: Path) -> None:
