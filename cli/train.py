@@ -124,6 +124,12 @@ def train(
             min=0, max=0.99999, help="Share that the average of weights keeps in a step.", rich_help_panel=_LEARN
         ),
     ] = 0.999,
+    drop_path: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Chance that the last block of a ConvNeXt is left out.", rich_help_panel=_LEARN
+        ),
+    ] = 0.1,
     mixup: Annotated[
         float, typer.Option(min=0, max=1, help="Chance that a batch is blended with itself.", rich_help_panel=_CHANGE)
     ] = 0.0,
@@ -167,7 +173,7 @@ def train(
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
     from models.heads import heads_named
-    from models.training.plan import Augmentation, Plan
+    from models.training.plan import Augmentation, Plan, Regularisation
     from models.training.run import UNUSABLE_NAME, Wanted
     from models.training.run import train as train_model
 
@@ -175,6 +181,7 @@ def train(
     if head_share is None:
         head_share = 0.0 if weights == "none" else 0.15
     plan = Plan(
+        regularisation=Regularisation(drop_path=drop_path),
         augmentation=Augmentation(
             rotation_deg=rotation, shift=shift, scale=zoom, light=light, degrade=degrade, cutout=cutout, mixup=mixup
         ),

@@ -27,7 +27,8 @@ FAMILY: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 tables (Wightman, 2022)."""
 
 STEMS = ("patchify-4", "patchify-2", "conv-4", "conv-2")
-"""A stem's name ends with its stride. `conv-` stems overlap: 3×3 convolutions of stride 2."""
+"""A stem's name ends with its stride. `conv-` stems are two overlapping 3×3 convolutions: the weights of one
+are a start for the other, the same features on a grid twice as fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ def stem_convolutions(architecture: Architecture) -> tuple[tuple[int, int, int],
         "patchify-4": ((width, 4, 4),),
         "patchify-2": ((width, 2, 2),),
         "conv-4": ((width // 2, 3, 2), (width, 3, 2)),
-        "conv-2": ((width, 3, 2),),
+        "conv-2": ((width // 2, 3, 2), (width, 3, 1)),
     }[architecture.stem]
 
 
 def sides(architecture: Architecture) -> tuple[int, ...]:
-    """Return the side of the feature map after each convolution that strides, stem first; the input's side leads."""
+    """Return the side of the feature map after each convolution of the stem and each downsampling; the input leads."""
     strides = [stride for _, _, stride in stem_convolutions(architecture)] + [2] * (len(architecture.widths) - 1)
     result = [architecture.input_size]
     for stride in strides:

@@ -206,7 +206,7 @@ def _picture_norm(graph: _Graph) -> str:
 
 
 def _stem(graph: _Graph, architecture: Architecture, features: str, lengths: tuple[int, ...]) -> tuple[str, int]:
-    """Return the stem's output, and how many convolutions have strided so far."""
+    """Return the stem's output, and how many convolutions it has."""
     convolutions = stem_convolutions(architecture)
     for index, (_, kernel, stride) in enumerate(convolutions):
         features = graph.conv(features, f"stem.{2 * index}", kernel, stride, lengths[index])

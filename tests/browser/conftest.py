@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from mien.settings import Settings
 from tests.dashboard.conftest import Dashboard, running_dashboard
@@ -29,6 +29,8 @@ _ARGUMENTS = [
 ]
 
 OpenPage = Callable[..., Page]
+# A page, its server and a decoder share two cores with whatever else runs: five times what the slowest takes.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
