@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import resource
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +15,7 @@ from mien.jobfiles import Input
 from mien.jobs import Jobs
 from mien.jobview import JobView
 from mien.settings import Settings
-
-ROOT = Path(__file__).parents[2]
+from tests.worker.a_jobs_worker import jobs_worker, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -57,32 +51,6 @@ def pictures(tmp_path: Path) -> list[Input]:
     return [Input(str(path), path.name) for path in make_pictures(tmp_path / "pictures", 200)]
 
 
-@contextmanager
-def worker_process(jobs: Jobs, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "MIEN_JOBS_URL": jobs.url,
-        "MIEN_DATA_DIR": str(jobs.settings.data_dir),
-        "PYTHONPATH": str(ROOT),
-    }
-    process = subprocess.Popen([sys.executable, "-c", WORKER, *arguments], env=environment, cwd=ROOT)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for(jobs: Jobs, job_id: str, reached: Callable[[JobView], bool], timeout_s: float) -> JobView:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        view = jobs.get(job_id)
-        if reached(view):
-            return view
-        time.sleep(0.05)
-    raise AssertionError(f"after {timeout_s} s the job is still {jobs.get(job_id)}")
-
-
 def assert_complete(jobs: Jobs, view: JobView, items: list[Input], failed: int) -> None:
     assert (view.state, view.inputs, view.done, view.failed) == ("done", len(items), len(items) - failed, failed)
     with (view.out / "results.csv").open(newline="") as file:
@@ -109,7 +77,7 @@ def test_a_broker_that_is_killed_and_started_again_goes_on_where_it_was(
     with EmbeddedBroker(keep_in=tmp_path / "broker") as broker:
         jobs = Jobs.from_settings(settings.model_copy(update={"jobs_url": broker.url, "chunk_size": 20}))
         view = jobs.enqueue("photos", pictures, name="two hundred")
-        with worker_process(jobs) as process:
+        with jobs_worker(jobs, WORKER) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 40, 60)
             assert broker._process is not None
             assert broker._log is not None
@@ -131,7 +99,7 @@ def test_a_broker_that_is_killed_and_started_again_goes_on_where_it_was(
 def test_a_full_disk_is_waited_for_and_a_job_goes_on_by_itself(settings: Settings, pictures: list[Input]) -> None:
     jobs = Jobs.from_settings(settings.model_copy(update={"chunk_size": 20}))
     view = jobs.enqueue("photos", pictures, name="two hundred")
-    with worker_process(jobs) as process:
+    with jobs_worker(jobs, WORKER) as process:
         wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
         # No file may have more than 1000 bytes: to a writer that is what a full disk is, and needs no disk.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -152,7 +120,7 @@ def test_a_disk_that_stays_full_fails_the_job_with_the_reason_until_a_retry(
 ) -> None:
     jobs = Jobs.from_settings(settings.model_copy(update={"chunk_size": 100}))
     view = jobs.enqueue("photos", pictures, name="two hundred")
-    with worker_process(jobs) as process:
+    with jobs_worker(jobs, WORKER) as process:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         failed = wait_for(jobs, view.id, lambda view: view.ended, 150)
         assert failed.state == "failed"
@@ -174,7 +142,7 @@ def test_a_picture_that_kills_its_readers_is_found_and_all_others_are_read(
     deaths = -1
     while not jobs.get(view.id).ended and time.monotonic() < deadline:
         deaths += 1
-        with worker_process(jobs, "deadly") as process:
+        with jobs_worker(jobs, WORKER, "deadly") as process:
             while process.poll() is None and not jobs.get(view.id).ended:
                 time.sleep(0.1)
     ended = jobs.get(view.id)

@@ -3,12 +3,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,9 +21,8 @@ from mien.embedded import EmbeddedBroker
 from mien.jobs import QUEUE, Jobs
 from mien.jobview import JobView
 from mien.settings import Settings
+from tests.worker.a_jobs_worker import jobs_worker, wait_for
 from worker.jobs_worker import JobsWorker
-
-ROOT = Path(__file__).parents[2]
 
 # A worker process whose analyzer takes its time, so that it can be stopped in the middle.
 SLOW_WORKER = """
@@ -83,32 +80,6 @@ def work(jobs: Jobs, functions: Mapping[str, Callable[..., object]] | None = Non
         threading.Event(),
     ).run(until_empty=True)
     return given_up
-
-
-@contextmanager
-def worker_process(jobs: Jobs) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "MIEN_JOBS_URL": jobs.url,
-        "MIEN_DATA_DIR": str(jobs.settings.data_dir),
-        "PYTHONPATH": str(ROOT),
-    }
-    process = subprocess.Popen([sys.executable, "-c", SLOW_WORKER], env=environment, cwd=ROOT)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for(jobs: Jobs, job_id: str, reached: Callable[[JobView], bool], timeout_s: float) -> JobView:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        view = jobs.get(job_id)
-        if reached(view):
-            return view
-        time.sleep(0.05)
-    raise AssertionError(f"after {timeout_s} s the job is still {jobs.get(job_id)}")
 
 
 def assert_complete(view: JobView, pictures: list[Path]) -> None:
@@ -177,7 +148,7 @@ def test_a_failure_is_told_only_when_no_try_is_left(jobs: Jobs, queue: Queue) ->
 
 def test_a_stop_finishes_the_picture_in_hand_and_hands_the_rest_back(jobs: Jobs, pictures: list[Path]) -> None:
     view = jobs.enqueue_photos(pictures, name="hundred")
-    with worker_process(jobs) as process:
+    with jobs_worker(jobs, SLOW_WORKER) as process:
         wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -186,7 +157,7 @@ def test_a_stop_finishes_the_picture_in_hand_and_hands_the_rest_back(jobs: Jobs,
     between = jobs.get(view.id)
     assert between.state == "running"
     assert between.done < 100
-    with worker_process(jobs):
+    with jobs_worker(jobs, SLOW_WORKER):
         ended = wait_for(jobs, view.id, lambda view: view.ended, 60)
     assert_complete(ended, pictures)
 
@@ -194,12 +165,12 @@ def test_a_stop_finishes_the_picture_in_hand_and_hands_the_rest_back(jobs: Jobs,
 @pytest.mark.slow
 def test_what_a_killed_worker_held_is_running_again_within_30_s(jobs: Jobs, pictures: list[Path]) -> None:
     view = jobs.enqueue_photos(pictures, name="hundred")
-    with worker_process(jobs) as first:
+    with jobs_worker(jobs, SLOW_WORKER) as first:
         wait_for(jobs, view.id, lambda view: 20 <= view.done < 80, 60)
         first.send_signal(signal.SIGKILL)
         first.wait()
         killed = time.monotonic()
-    with worker_process(jobs):
+    with jobs_worker(jobs, SLOW_WORKER):
         ended = wait_for(jobs, view.id, lambda view: view.ended, 60)
     assert time.monotonic() - killed < 30 + 15
     assert_complete(ended, pictures)
@@ -210,7 +181,7 @@ def test_a_job_taken_by_a_worker_that_died_at_once_comes_back(jobs: Jobs, pictur
     view = jobs.enqueue_photos(pictures[:5], name="five")
     queue_key = jobs.queue.key
     assert jobs.redis.lmove(queue_key, f"{queue_key}:intermediate", "LEFT", "RIGHT")  # and no more
-    with worker_process(jobs):
+    with jobs_worker(jobs, SLOW_WORKER):
         ended = wait_for(jobs, view.id, lambda view: view.ended, 30)
     assert_complete(ended, pictures[:5])
 
@@ -222,7 +193,7 @@ def test_a_broker_that_goes_away_and_comes_back_costs_nothing(
     with EmbeddedBroker(keep_in=tmp_path / "broker") as broker:
         jobs = Jobs.from_settings(settings.model_copy(update={"jobs_url": broker.url, "chunk_size": 20}))
         view = jobs.enqueue_photos(pictures, name="hundred")
-        with worker_process(jobs) as process:
+        with jobs_worker(jobs, SLOW_WORKER) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
             os.kill(broker.pid, signal.SIGSTOP)  # longer than any time-out of a client
             time.sleep(8)
