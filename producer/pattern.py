@@ -98,7 +98,8 @@ class Pattern(PacedSource):
     def _write(self, picture: Picture, text: str) -> None:
         scale = self._height / 480
         width = max(1, round(2 * scale))
-        place = (round(16 * scale), round(36 * scale))
+        # At the bottom: the dashboard's own words lie over the top of a picture.
+        place = (round(16 * scale), self._height - round(16 * scale))
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3 * width, cv2.LINE_AA)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, width, cv2.LINE_AA)
 
