@@ -81,10 +81,10 @@ def test_the_bar_shows_where_the_time_went(open_page: OpenPage, bus: Bus) -> Non
 def test_the_budget_moves_with_the_worker_and_says_when_it_is_gone(open_page: OpenPage, settings: Settings) -> None:
     with told(settings, 20.0):
         page = open_page("/cameras/lobby")
-        expect(page.locator("#p95")).to_have_text("32 ms")
+        expect(page.locator("#p95")).to_have_text("32 ms", timeout=10_000)
         expect(page.locator("#spent")).to_have_attribute("data-late", "false")
     with told(settings, 60.0, Plan(), level=0, why="", worker="other"):
-        expect(page.locator("#p95")).to_have_text("96 ms")
+        expect(page.locator("#p95")).to_have_text("96 ms", timeout=10_000)
         expect(page.locator("#spent")).to_have_attribute("data-late", "true")
         expect(page.locator("#plan-words")).to_have_text(
             "Searches the whole frame every time; reads emotions on every frame; faces from 48 px."
@@ -103,14 +103,14 @@ def test_drops_of_the_last_minute_are_told_by_reason_and_in_words(
     with told(settings, 20.0):
         page = open_page("/cameras/lobby")
         row = page.locator('[data-reason="superseded"]')
-        expect(row.locator('[data-when="all"]')).to_have_text("1,000")
+        expect(row.locator('[data-when="all"]')).to_have_text("1,000", timeout=10_000)
         expect(row.locator('[data-when="minute"]')).to_have_text("0")
         bus.read("w", ["lobby"], block_ms=0)
         ids = [bus.publish(Frame("lobby", seq, bus.clock.now_ns(), 8, 8, b"x")) for seq in range(1, 8)]
         bus.read("w", ["lobby"], block_ms=0)
         bus.drop("lobby", ids, DropReason.STALE)
         bus.skip("lobby", 3)
-        expect(row.locator('[data-when="minute"]')).to_have_text("3")
+        expect(row.locator('[data-when="minute"]')).to_have_text("3", timeout=10_000)
         expect(row.locator('[data-when="all"]')).to_have_text("1,003")
         stale = page.locator('[data-reason="stale"]')
         expect(stale.locator('[data-when="minute"]')).to_have_text("7")
@@ -122,7 +122,7 @@ def test_drops_of_the_last_minute_are_told_by_reason_and_in_words(
 def test_a_tile_tells_share_on_time_and_95_percent(open_page: OpenPage, bus: Bus) -> None:
     with Feeder(bus, ["lobby"]):
         tile = open_page("/").locator('[data-camera="lobby"]')
-        expect(tile.locator('[data-fact="p95"]')).to_have_text("32 ms")
+        expect(tile.locator('[data-fact="p95"]')).to_have_text("32 ms", timeout=10_000)
         expect(tile.locator('[data-fact="on_time"]')).to_have_text("100 %")
         expect(tile.locator(".budget")).to_have_attribute("data-late", "false")
 
@@ -131,7 +131,7 @@ def test_a_tile_tells_share_on_time_and_95_percent(open_page: OpenPage, bus: Bus
 def test_every_stage_stands_out_from_its_neighbours(open_page: OpenPage, bus: Bus, scheme: str) -> None:
     with Feeder(bus, ["lobby"]):
         page = open_page("/cameras/lobby", 360, 740, color_scheme=scheme, has_touch=True, is_mobile=True)
-        expect(page.locator("#p50")).to_have_text("18 ms")
+        expect(page.locator("#p50")).to_have_text("18 ms", timeout=10_000)
         colours = page.evaluate("""() => [...document.querySelectorAll(".spent-bar i:not([data-stage=rest])")].map(
             (part) => getComputedStyle(part).backgroundColor)""")
         assert len(set(colours)) == 8

@@ -46,7 +46,7 @@ def test_eight_tiles_move_over_one_connection(open_page: OpenPage, bus: Bus) -> 
         page = open_page("/")
         streams: list[str] = []
         page.on("request", lambda request: streams.append(request.url) if "stream" in request.url else None)
-        expect(page.locator(".tile")).to_have_count(8)
+        expect(page.locator(".tile")).to_have_count(8, timeout=10_000)
         page.wait_for_function(
             "() => [...document.querySelectorAll('.tile canvas')].every((c) => c.dataset.pictures > 2)"
         )
@@ -72,7 +72,7 @@ def test_a_new_camera_shows_up_and_loses_its_signal_by_itself(open_page: OpenPag
     expect(page.locator("#empty")).to_contain_text("mien produce --camera")
     with Feeder(bus, ["lobby"]):
         tile = page.locator('[data-camera="lobby"]')
-        expect(tile.locator(".badge-state")).to_have_text("live")
+        expect(tile.locator(".badge-state")).to_have_text("live", timeout=2000)
         expect(page.locator("#empty")).to_be_hidden()
         page.wait_for_function("() => document.querySelector('.tile canvas').dataset.pictures > 2")
         expect(tile.locator(".stage-note")).to_be_hidden()
@@ -94,7 +94,7 @@ def test_one_camera_shows_faces_and_its_account(open_page: OpenPage, bus: Bus) -
         expect(page.locator('[data-count="captured"]')).not_to_have_text("–")
         expect(page.locator("[data-stage-row]").first).to_contain_text("queue")
         page.wait_for_function("() => document.querySelector('#screen').dataset.pictures > 3")
-    expect(page.locator("#note")).to_contain_text("no signal")
+    expect(page.locator("#note")).to_contain_text("no signal", timeout=8000)
 
 
 def test_mjpeg_in_an_image_draws_the_newest_picture(open_page: OpenPage, bus: Bus, dashboard: Dashboard) -> None:
@@ -145,9 +145,9 @@ def test_my_webcam_is_a_camera_and_ends_with_its_tab(open_page: OpenPage, bus: B
 def test_the_webcam_button_ends_the_camera(open_page: OpenPage, bus: Bus) -> None:
     page = open_page("/", permissions=["camera"])
     page.get_by_role("button", name="Use my webcam").click()
-    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.locator(".tile")).to_have_count(1, timeout=10_000)
     page.get_by_role("button", name="Stop my webcam").click()
-    expect(page.locator(".tile")).to_have_count(0)
+    expect(page.locator(".tile")).to_have_count(0, timeout=6000)
     expect(page.get_by_role("button", name="Use my webcam")).to_be_visible()
     assert bus.cameras() == []
 
@@ -200,7 +200,7 @@ def test_a_restarted_dashboard_is_followed_again(open_page: OpenPage, bus: Bus, 
             f"() => document.querySelector('.tile canvas').dataset.pictures > {shown + 3}", timeout=15_000
         )
         page.get_by_role("button", name="Use my webcam").click()  # needs a new token
-        expect(page.locator(".tile")).to_have_count(2)
+        expect(page.locator(".tile")).to_have_count(2, timeout=10_000)
 
 
 @pytest.mark.parametrize("path", ["/", "/cameras/lobby", "/jobs", "/about", "/api", "/nothing"])

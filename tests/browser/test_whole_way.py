@@ -60,7 +60,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
 
 def test_eight_test_patterns_all_move(open_page: OpenPage) -> None:
     page = open_page("/")
-    expect(page.locator(".tile")).to_have_count(8)
+    expect(page.locator(".tile")).to_have_count(8, timeout=20_000)
     page.wait_for_function(
         "() => [...document.querySelectorAll('.tile canvas')].every((canvas) => canvas.dataset.pictures > 1)",
         timeout=40_000,
@@ -81,7 +81,7 @@ def test_the_face_before_my_webcam_is_read_and_the_tile_goes_with_the_tab(open_p
     other = open_page("/")
     expect(other.locator("[data-camera^='webcam-']")).to_have_count(1)
     page.close()
-    expect(other.locator("[data-camera^='webcam-']")).to_have_count(0)
+    expect(other.locator("[data-camera^='webcam-']")).to_have_count(0, timeout=10_000)
 
 
 def test_an_uploaded_photo_ends_as_an_annotated_picture(open_page: OpenPage, tmp_path: Path) -> None:
