@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mien.types import Detection, Face
 from models.picture import Picture
-from worker.due import EARLIEST_PART, is_read_early
+from worker.due import part_to_wait
 from worker.memory import CameraMemory, Reading
 from worker.rota import Rota
 from worker.turn import Turn, scaled
@@ -44,9 +44,8 @@ class Readings:
         due_ns = due_ns if booked_ns is None else min(due_ns, booked_ns)
         if turn.at_ns >= due_ns - turn.memory.frame_ns // 2:
             return True
-        if turn.at_ns - known.reading.at_ns < EARLIEST_PART * classify_ms * 1e6:
-            return False
-        return is_read_early(known, self._classifier.threshold)
+        wait_ms = part_to_wait(known, self._classifier.threshold) * classify_ms
+        return turn.at_ns - known.reading.at_ns >= wait_ms * 1e6
 
     def due(self, turn: Turn) -> list[int]:
         """Return the places of the faces of a frame that are to be read on it, and were not on the same one before."""

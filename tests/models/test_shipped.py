@@ -11,6 +11,7 @@ import pytest
 from models import graph
 from models import weights as weights_file
 from models.runtime import open_runtime
+from models.training import fidelity
 from models.training.data import FerPlus, face_set, prepare, read_npz
 from models.training.evaluate import evaluate
 from models.training.score import softmax
@@ -38,6 +39,13 @@ def test_keras_and_both_runtimes_agree_on_500_real_faces(ferplus: FerPlus) -> No
         found = softmax(runtime.logits(faces), weights.temperature)
         assert np.abs(found - expected).max() <= 1e-4
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_what_an_export_must_keep_the_shipped_file_keeps_on_real_faces(ferplus: FerPlus) -> None:
+    weights = weights_file.load()
+    faces = prepare(face_set(ferplus, "validation").pictures[: fidelity.FACES], weights.input_size)
+    keras = np.asarray(graph.rebuild(weights).predict_on_batch(faces))
+    assert "openvino, bf16 hint" in fidelity.check(keras, weights_file.default_path(), faces)
 
 
 def test_the_figures_in_the_manifest_come_out_again(ferplus: FerPlus) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mien.types import Detection, Face
-from worker.due import has_moved, is_read_early
+from worker.due import MOVED_PART, UNSETTLED_PART, has_moved, part_to_wait
 from worker.memory import Known, Reading
 
 THRESHOLD = 0.5
@@ -23,11 +23,11 @@ def known(happy: float, smoothed: float, label: str, now: Detection = UPRIGHT) -
 
 
 def test_a_face_that_was_never_read_is_read() -> None:
-    assert is_read_early(Known("t", UPRIGHT, 0), THRESHOLD)
+    assert part_to_wait(Known("t", UPRIGHT, 0), THRESHOLD) == 0
 
 
 def test_a_still_face_whose_label_is_clear_waits() -> None:
-    assert not is_read_early(known(0.9, 0.9, "happy"), THRESHOLD)
+    assert part_to_wait(known(0.9, 0.9, "happy"), THRESHOLD) == 1
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_still_face_whose_label_is_clear_waits() -> None:
     [(0.3, 0.9, "happy"), (0.9, 0.6, "happy"), (0.55, 0.9, "happy"), (0.9, 0.4, "neutral")],
 )
 def test_a_face_whose_label_may_be_changing_is_read(happy: float, smoothed: float, label: str) -> None:
-    assert is_read_early(known(happy, smoothed, label), THRESHOLD)
+    assert part_to_wait(known(happy, smoothed, label), THRESHOLD) == UNSETTLED_PART
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,12 @@ def test_a_face_whose_label_may_be_changing_is_read(happy: float, smoothed: floa
 )
 def test_a_face_that_moved_grew_or_turned_is_read(now: Detection) -> None:
     assert has_moved(UPRIGHT, now)
-    assert is_read_early(known(0.9, 0.9, "happy", now), THRESHOLD)
+    assert part_to_wait(known(0.9, 0.9, "happy", now), THRESHOLD) == MOVED_PART
+
+
+def test_a_face_whose_label_may_be_changing_waits_for_less_than_one_that_moved() -> None:
+    moved = Detection((140, 100, 100, 100), 0.9, ())
+    assert part_to_wait(known(0.9, 0.6, "happy", moved), THRESHOLD) == UNSETTLED_PART < MOVED_PART
 
 
 def test_a_face_that_trembles_has_not_moved() -> None:
