@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -95,19 +96,26 @@ def search(
 ) -> tuple[Detection | None, ...]:
     """Return the face at each of the boxes, looked for in the window `around` it, or None.
 
-    `run` is the net: of uint8 [N, canvas_side, canvas_side, 3] it gives the candidates of each, in canvas pixels.
+    `run` is the net: of uint8 [N, canvas_side, canvas_side, 3] it gives the candidates of each, in canvas pixels. What
+    is looked for on canvases of one size goes there together.
     `least_score` says what a face must score that has a given side there.
     """
     found: list[tuple[Detection, ...]] = [()] * len(boxes)
     sane = [index for index, box in enumerate(boxes) if may_be(box, rgb)]
-    for start in range(0, len(sane), BATCH):
-        part = sane[start : start + BATCH]
-        windows = [around(boxes[index]) for index in part]
-        seen = run(np.stack([window.cut(rgb) for window in windows]))
-        for index, window, each in zip(part, windows, seen, strict=True):
+    every = sorted(((index, around(boxes[index])) for index in sane), key=lambda pair: pair[1].canvas_side)
+    for part in _batches(every):
+        seen = run(np.stack([window.cut(rgb) for _, window in part]))
+        for (index, window), each in zip(part, seen, strict=True):
             faces = merge(window.in_frame(each))
             found[index] = tuple(face for face in faces if face.score >= least_score(max(face.box[2:]) * window.scale))
     return assign(boxes, found)
+
+
+def _batches(windows: Sequence[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:
+    """Yield windows of one size together, at most `BATCH` of them."""
+    for _, group in groupby(windows, key=lambda pair: pair[1].canvas_side):
+        same = list(group)
+        yield from (same[start : start + BATCH] for start in range(0, len(same), BATCH))
 
 
 def may_be(box: Box, rgb: Picture) -> bool:

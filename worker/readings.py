@@ -37,7 +37,11 @@ class Readings:
     def is_due(self, turn: Turn, track: str) -> bool:
         """Return whether a face is to be read on this frame."""
         known, classify_ms = turn.memory.known[track], turn.plan.classify_ms
-        if classify_ms <= 0 or known.reading is None or turn.at_ns < known.reading.at_ns:
+        if known.reading is None or turn.at_ns < known.reading.at_ns:
+            return True
+        if not turn.scans and turn.is_small(known.found):
+            return False
+        if classify_ms <= 0:
             return True
         due_ns = known.reading.at_ns + round(classify_ms * 1e6)
         booked_ns = self._rota.next_ns((turn.frame.camera, track))

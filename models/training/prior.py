@@ -1,4 +1,5 @@
-"""How much the head should favour frequent classes, found on validation: one number, built into the head's bias.
+"""How much the head should favour frequent classes, found on validation and built into the head's bias: one number for
+all classes, and one more for each that is still overlooked.
 
 Training draws rare classes more often than life does, or not often enough; both show as a shift of the logits by the
 logarithm of the classes' frequencies (Menon et al., "Long-tail learning via logit adjustment", 2021).
@@ -17,9 +18,20 @@ SLACK = 0.003
 """Accuracy that a better macro-F1 may cost: a third of a point."""
 
 
+RECALL_FLOOR = 0.7
+"""A class of which less is recognised is favoured on its own, as far as `SLACK` allows."""
+
+FLOOR_FACES = 50
+"""Of fewer faces a recall says too little."""
+
+OWN_STRENGTHS = np.linspace(0, 1.5, 61)
+
+
 def shift(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return what to add to the logits of the emotions [8]: of all shifts within `SLACK` of the best accuracy, that of
-    the best F1. What lies behind the eight logits of a net's outputs [N, 10] does not count.
+    """Return what to add to the logits of the emotions [8]; what lies behind them in a net's outputs does not count.
+
+    First, of all shifts by rarity within `SLACK` of the best accuracy, that of the best F1. Then each class below
+    `RECALL_FLOOR` is raised until it is there, or as near as `SLACK` of accuracy allows.
     """
     logits = logits_in(logits)
     sizes = np.bincount(labels, minlength=logits.shape[1]).astype(np.float64)
@@ -28,4 +40,23 @@ def shift(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.
     tried = [(score(logits + strength * rarity, labels), strength) for strength in STRENGTHS]
     enough = max(found.accuracy for found, _ in tried) - SLACK
     _, _, best = max((found.macro_f1, -abs(at), at) for found, at in tried if found.accuracy >= enough)
-    return np.asarray(best * rarity, np.float32)
+    total = best * rarity
+    enough = _accuracy(logits + total, labels) - SLACK
+    for each in np.flatnonzero(sizes >= FLOOR_FACES):
+        total[each] += _own(logits + total, labels, int(each), enough)
+    return np.asarray(total, np.float32)
+
+
+def _own(logits: NDArray[np.float64], labels: NDArray[np.int64], of: int, enough: float) -> float:
+    """Return by how much to raise one class: least of all that bring it to the floor, or nearest to it."""
+    tried = []
+    for strength in OWN_STRENGTHS:
+        raised = logits + strength * (np.arange(logits.shape[1]) == of)
+        if _accuracy(raised, labels) >= enough:
+            recall = float((raised[labels == of].argmax(axis=1) == of).mean())
+            tried.append((min(recall, RECALL_FLOOR), -strength))
+    return -max(tried)[1] if tried else 0.0
+
+
+def _accuracy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    return float((logits.argmax(axis=1) == labels).mean())

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.training.batches import batches, class_weights
 from models.training.data import FaceSet
 from models.training.plan import Augmentation, Plan
-from models.training.prior import SLACK, shift
+from models.training.prior import FLOOR_FACES, RECALL_FLOOR, SLACK, shift
 from models.training.score import score
 
 
@@ -51,3 +52,30 @@ def test_the_shift_helps_rare_classes_and_costs_little_accuracy() -> None:
     before, after = score(logits, labels), score(moved, labels)
     assert after.accuracy >= before.accuracy - SLACK
     assert after.macro_f1 > before.macro_f1
+
+
+def some_logits(sizes: tuple[int, ...], weak: int, by: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits that mostly tell eight classes, and one of them `by` too low."""
+    labels = np.repeat(np.arange(8), sizes).astype(np.int64)
+    logits = 3.0 * np.eye(8)[labels] + np.random.default_rng(4).normal(0, 1, (len(labels), 8))
+    logits[:, weak] -= by
+    return logits.astype(np.float32), labels
+
+
+def recall(logits: NDArray[np.float32], labels: NDArray[np.int64], of: int) -> float:
+    return float((logits[labels == of].argmax(axis=1) == of).mean())
+
+
+def test_a_class_that_is_overlooked_is_raised_on_its_own_as_far_as_accuracy_allows() -> None:
+    logits, labels = some_logits((500, 60, 60, 80, 500, 500, 500, 500), weak=3, by=2.0)
+    moved = logits + shift(logits, labels)
+    assert recall(logits, labels, 3) < RECALL_FLOOR <= recall(moved, labels, 3)
+    assert score(moved, labels).accuracy >= score(logits, labels).accuracy - SLACK
+
+
+def test_a_class_with_few_faces_gets_no_shift_of_its_own() -> None:
+    logits, labels = some_logits((500,) * 3 + (FLOOR_FACES - 1,) + (500,) * 4, weak=3, by=2.0)
+    moves = shift(logits, labels)
+    rarity = -np.log(np.bincount(labels, minlength=8) / len(labels))
+    rarity -= rarity.mean()
+    assert moves == pytest.approx(moves[3] / rarity[3] * rarity, abs=1e-5)

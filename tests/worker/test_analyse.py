@@ -154,6 +154,29 @@ def test_between_scans_a_face_is_followed_on_its_track_and_keeps_what_was_read()
     assert sources[1] == "tracked"
 
 
+@pytest.mark.parametrize("plan", [SAVING, Plan(scan_ms=160)], ids=["read at times", "read when seen"])
+def test_a_small_face_is_followed_and_read_where_a_scan_found_it(plan: Plan) -> None:
+    # Its label changes: a larger face is read on every frame then.
+    squares: list[list[Square]] = [[(100 + number, 80, 26, HAPPY if number < 6 else SAD)] for number in range(25)]
+    analyzer = SceneAnalyzer()
+    read = walk(BatchAnalysis(analyzer), squares, plan)
+    assert analyzer.nears == 25 - analyzer.scans > 12
+    assert len({item.faces[0].track for item in read}) == 1
+    assert [item.faces[0].source for item in read].count("full") == sum(analyzer.batches) <= analyzer.scans
+    assert read[-1].faces[0].label == "sad"
+
+
+def test_a_face_whose_label_is_changing_is_read_on_every_frame() -> None:
+    squares: list[list[Square]] = [[(100 + number, 80, 90, HAPPY if number < 8 else SAD)] for number in range(25)]
+    read = walk(BatchAnalysis(SceneAnalyzer()), squares)
+    sources = [item.faces[0].source for item in read]
+    seen = next(number for number in range(8, 25) if sources[number] == "full")
+    changed = next(number for number in range(8, 25) if read[number].faces[0].label == "sad")
+    assert changed > seen + 2
+    assert set(sources[seen : changed + 1]) == {"full"}
+    assert "tracked" in sources[:8]
+
+
 def test_everything_and_lossless_cameras_save_nothing() -> None:
     ways: tuple[tuple[Plan, Delivery], ...] = ((EVERYTHING, "live"), (SAVING, "lossless"))
     for plan, delivery in ways:
