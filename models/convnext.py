@@ -193,11 +193,11 @@ def _truncated() -> keras.initializers.Initializer:
 
 
 def _variables(model: keras.Model) -> list[tuple[str, keras.Variable]]:
-    """Return the trainable variables with their canonical names, in the order of the model."""
+    """Return what is learned, frozen or not, with its canonical names, in the order of the model."""
     kinds = {"kernel": "weight", "bias": "bias", "beta": "bias", "gamma": "weight"}
     named = []
     for layer in model.layers:
-        for variable in layer.trainable_variables:
+        for variable in layer.weights:
             if isinstance(layer, LayerScale):
                 named.append((_canonical_name(layer.name).removesuffix("scale") + "gamma", variable))
             else:

@@ -35,6 +35,18 @@ def test_a_model_has_the_arrays_that_the_tables_say(variant: str) -> None:
     assert {name: array.shape for name, array in arrays.items()} == array_shapes(architecture)
 
 
+def test_frozen_layers_keep_their_arrays() -> None:
+    from models import convnext
+
+    model = convnext.build(Architecture("atto"))
+    before = convnext.named_arrays(model)
+    for layer in model.layers:
+        layer.trainable = layer.name == "head_fc"
+    after = convnext.named_arrays(convnext.restore(model, before))
+    assert after.keys() == before.keys() == array_shapes(Architecture("atto")).keys()
+    assert all((after[name] == array).all() for name, array in before.items())
+
+
 def test_atto_has_the_published_size() -> None:
     from models import convnext
 
