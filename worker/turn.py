@@ -19,8 +19,8 @@ PIXELS_A_CROP = 2
 SMALL_BOX = 1.3
 """A box below so many times the smallest face is a small one; it measures 0.75 of a face's height.
 
-A window finds eyes there a tenth of the face away from where a scan finds them: with these crops the labels of
-`one_by_one.mp4` agreed in 10 % of the frames, read on scans only in all of them.
+A window finds eyes there up to a tenth of the face away from where a scan finds them: read on every frame, the labels
+of all sightings in `one_by_one.mp4` agreed in 44 %, read on scans only in 94 % (scan 160, classify 120).
 """
 
 Shrink = Literal[1, 2, 4]
