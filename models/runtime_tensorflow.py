@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from mien.errors import RuntimeMissing
 from models import graph
 from models.runtime import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
 from models.weights import Weights
@@ -13,12 +15,18 @@ from models.weights import Weights
 class TensorFlow:
     """Traced functions: on a GPU one with XLA for each size in `PADDED_SIZES`, on a CPU one without for any size.
 
-    On CPUs XLA is several times slower, and a free batch size costs nothing.
+    On CPUs XLA is several times slower, and a free batch size costs nothing. Raises RuntimeMissing when Keras computes
+    with something else in this process.
     """
 
     name = "tensorflow"
 
     def __init__(self, weights: Weights, threads: int = 1) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeMissing(
+                f"the tensorflow runtime needs Keras on TensorFlow, here it is on {keras.backend.backend()}: unset"
+                " KERAS_BACKEND"
+            )
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
         if not self._on_gpu:
             _limit_threads(threads)

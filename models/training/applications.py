@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,7 +221,9 @@ def _onnx_of(model: keras.Model) -> bytes:
     model(np.zeros((1, size, size, 1), np.float32))  # Keras exports only what was called
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        model.export(path, format="onnx", verbose=False)
+        with warnings.catch_warnings():  # tracing with PyTorch warns of each shape that it takes as constant
+            warnings.simplefilter("ignore")
+            model.export(path, format="onnx", verbose=False)
         found = onnx.load(path)
     graph = found.graph
     nodes = list(graph.node)

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import platform
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from mien.errors import InputError, RuntimeMissing
-from models.runtime import RuntimeName, open_runtime
+from mien.errors import InputError
+from mien.machine import Machine
+from models.runtime import RuntimeName
 from models.training.plan import Listener, Plan
-from models.training.run import Wanted, train
-from models.weights import Weights
-
-RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime", "tensorflow")
-RUNS = 15
+from models.training.run import Finished, Wanted, train
+from models.training.timing import RUNTIMES, times_of
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One backbone: figures on validation, size, and milliseconds a face by runtime (None where it does not run).
 
-    `file_mb` are millions of bytes. `fits` says whether `faces` faces take no longer than the budget in the fastest
-    runtime.
+    `passes` is how often the training saw the data in its minutes. `file_mb` are millions of bytes. `fits` says whether
+    `faces` faces take no longer than the budget in the fastest runtime.
     """
 
     backbone: str
     input_size: int
+    passes: float
     accuracy: float
     macro_f1: float
     ece: float
@@ -66,13 +60,14 @@ class Comparison:
     def to_markdown(self) -> str:
         """Return the table and a sentence on how it came about."""
         runtimes = list(RUNTIMES)
-        heads = ["backbone", "input", "accuracy", "macro-F1", "ECE", "parameters", "file"]
+        heads = ["backbone", "input", "passes", "accuracy", "macro-F1", "ECE", "parameters", "file"]
         heads += [f"{name}, ms a face" for name in runtimes] + [f"{self.faces} faces in {self.budget_ms:g} ms"]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         for row in self.rows:
             cells = [
                 row.backbone,
                 f"{row.input_size} px",
+                f"{row.passes:.1f}",
                 f"{row.accuracy:.2%}",
                 f"{row.macro_f1:.3f}",
                 f"{row.ece:.3f}",
@@ -90,14 +85,14 @@ class Comparison:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
-            ["backbone", "input_size", "accuracy", "macro_f1", "ece", "parameters", "file_mb"]
+            ["backbone", "input_size", "passes", "accuracy", "macro_f1", "ece", "parameters", "file_mb"]
             + [f"{name}_ms_a_face" for name in RUNTIMES]
             + ["fits"]
         )
         for row in self.rows:
             times = ["" if row.ms_a_face[name] is None else row.ms_a_face[name] for name in RUNTIMES]
-            facts = [row.backbone, row.input_size, row.accuracy, row.macro_f1, row.ece, row.parameters, row.file_mb]
-            writer.writerow([*facts, *times, row.fits])
+            figures = [round(row.passes, 2), row.accuracy, row.macro_f1, row.ece, row.parameters, row.file_mb]
+            writer.writerow([row.backbone, row.input_size, *figures, *times, row.fits])
         return text.getvalue()
 
 
@@ -122,23 +117,25 @@ def compare(
     for wanted in several:
         home = folder / wanted.backbone
         finished = train(data, wanted, replace(plan), home, wanted.backbone, True, listen(wanted.backbone))
-        rows.append(measure(finished.weights, finished.path, finished.parameters, faces, budget_ms))
+        rows.append(measure(finished, faces, budget_ms))
         yield Comparison(tuple(rows), plan.minutes, faces, budget_ms, machine())
 
 
-def measure(weights: Weights, path: Path, parameters: int, faces: int, budget_ms: float) -> Row:
-    """Return the row of a trained set of weights: its validation figures, and its time in each runtime, one thread."""
+def measure(finished: Finished, faces: int, budget_ms: float) -> Row:
+    """Return the row of a training: its figures on validation, and its time in each runtime, one thread."""
+    weights = finished.weights
     figures = weights.figures["validation"]
-    times = {name: _ms_a_face(weights, name, faces) for name in RUNTIMES}
+    times = times_of(finished.path, faces)
     quickest = min(ms for ms in times.values() if ms is not None)
     return Row(
         backbone=weights.name,
         input_size=weights.input_size,
+        passes=finished.passes,
         accuracy=figures["accuracy"],
         macro_f1=figures["macro_f1"],
         ece=figures["ece"],
-        parameters=parameters,
-        file_mb=round(path.stat().st_size / 1e6, 2),
+        parameters=finished.parameters,
+        file_mb=round(finished.path.stat().st_size / 1e6, 2),
         ms_a_face=times,
         fits=quickest * faces <= budget_ms,
     )
@@ -175,31 +172,6 @@ def scatter(comparison: Comparison, path: Path) -> None:
 
 
 def machine() -> str:
-    """Return the machine in words: cores and processor."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        name = models[0] if models else name
-    return f"{os.cpu_count()} cores ({name})"
-
-
-def _ms_a_face(weights: Weights, runtime: RuntimeName, faces: int) -> float | None:
-    """Return the median milliseconds a face in batches of `faces`, one thread; None where it cannot run."""
-    from models.architecture import FAMILY
-
-    if runtime == "tensorflow" and weights.variant not in FAMILY:
-        return None  # rebuilt from named arrays, which only our own nets have
-    try:
-        opened = open_runtime(weights, runtime, threads=1)
-    except RuntimeMissing:
-        return None
-    batch = np.random.default_rng(0).uniform(0, 255, (faces, weights.input_size, weights.input_size, 1))
-    pictures, times = batch.astype(np.float32), []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        opened.logits(pictures)
-        times.append(time.perf_counter() - start)
-    return round(1000 * float(np.median(times)) / faces, 3)
+    """Return the machine in words: the cores that may be used, and the processor."""
+    this = Machine.this()
+    return f"{this.cores} {'core' if this.cores == 1 else 'cores'} ({this.cpu})"

@@ -19,11 +19,12 @@ from models import weights as weights_file
 from models.detector import detector_of
 from models.heads import EMOTION, Heads
 from models.runtime import open_runtime
-from models.training import checkpoint, fidelity, prior, runlog
+from models.training import checkpoint, fidelity, options, prior, runlog
 from models.training.data import FaceSet, prepare
 from models.training.evaluate import calibrated, logits_of
 from models.training.faces import Cutting, TrainingData, read_training_data
 from models.training.fidelity import Fidelity
+from models.training.options import Options
 from models.training.plan import Listener, Plan
 from models.training.score import softmax
 from models.weights import CropGeometry, Weights
@@ -65,13 +66,15 @@ class Wanted:
 class Finished:
     """The weights that a run ended with, where they lie, and what was added to the head's bias [8].
 
-    `report` are the page, the model card and the plots that were written beside them.
+    `passes` is how often the training saw its data. `report` are the page, the model card and the plots that were
+    written beside the weights.
     """
 
     weights: Weights
     path: Path
     shift: NDArray[np.float32]
     parameters: int = 0
+    passes: float = 0.0
     report: tuple[Path, ...] = ()
 
     def label(self, split: str) -> dict[str, str]:
@@ -104,12 +107,13 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     _write_unusable(found.failures, folder)
     teacher = Teacher(teachers) if teachers else None
     trainer = Trainer(plan, net, found.train, found.validation, folder, start=start, teacher=teacher)
-    if resume:
-        trainer.resume()
+    resumed = resume and trainer.resume()
+    history = options.record(folder, options.options_of(wanted, plan), resumed)
     trainer.run(listen)
     finished = finish(folder, net, found.validation, name, licence_for(data))
-    facts = _facts(data, wanted, plan, found, folder)
-    return replace(finished, report=tuple(_report(folder, finished, found.validation, facts)))
+    facts = _facts(data, wanted, plan, found, folder, history)
+    passes = trainer.progress.step / trainer.steps_per_epoch
+    return replace(finished, passes=passes, report=tuple(_report(folder, finished, found.validation, facts)))
 
 
 def licence_for(data: Path) -> str:
@@ -199,24 +203,16 @@ def _report(folder: Path, finished: Finished, validation: FaceSet, facts: Sequen
     return write_report(folder, weights, finished.parameters, validation, probabilities, facts)
 
 
-def _facts(data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: Path) -> list[str]:
+def _facts(
+    data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: Path, history: Sequence[Options]
+) -> list[str]:
     """Return sentences about a run, for its report and its model card."""
-    start = {"none": "random weights", "imagenet": "weights learned on ImageNet"}.get(
-        wanted.start, f"the weights {Path(wanted.start).name}"
-    )
-    teachers = ", ".join(path.name for path in wanted.teachers)
     epochs = runlog.read(folder)
     took = f"{len(epochs)} epochs, {epochs[-1]['minutes']:.0f} minutes of training. " if epochs else ""
-    changes = plan.augmentation
     facts = [
         f"{data.name}: {len(found.train):,} faces to train on, {len(found.validation):,} of validation, by which the"
         " epoch, the temperature and the threshold were chosen.",
-        f"{wanted.backbone}, starting from {start}.{f' Taught by {teachers}.' if teachers else ''}",
-        f"{took}Batch {plan.batch}, peak learning rate {plan.learning_rate:g}, weight decay {plan.weight_decay:g},"
-        f" average of weights {plan.ema:g}, seed {plan.seed}, {wanted.backend} in {plan.precision}.",
-        f"Pictures were flipped, turned ({changes.rotation_deg:g}°), moved ({changes.shift:g}), zoomed"
-        f" ({changes.scale:g}), lit ({changes.light:g}), degraded ({changes.degrade:g}) and partly covered"
-        f" ({changes.cutout:g}); blended in {changes.mixup:g} of the batches.",
+        *options.sentences(history, took),
     ]
     if "va" in wanted.heads and found.train.points is not None:
         known = int((~np.isnan(found.train.points).any(axis=1)).sum())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +50,16 @@ def test_tensorflow_agrees_too(weights: Weights, crops: Faces) -> None:
     rebuilt = calibrated(open_runtime(weights, "tensorflow").logits(crops), weights.temperature)
     served = calibrated(open_runtime(weights, "onnxruntime").logits(crops), weights.temperature)
     assert np.abs(rebuilt - served).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_tensorflow_is_refused_where_keras_computes_with_something_else() -> None:
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    program = "from models import runtime, weights; runtime.open_runtime(weights.load(), 'tensorflow')"
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "RuntimeMissing: the tensorflow runtime needs Keras on TensorFlow, here it is on numpy" in done.stderr
 
 
 def test_bf16_stays_within_a_hundredth(weights: Weights, crops: Faces) -> None:
