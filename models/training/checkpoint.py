@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zipfile
@@ -32,6 +33,31 @@ class Progress:
     stale_epochs: int = 0
     phase: int = 0
     best_ccc: float = 0.0
+
+
+def need_space(folder: Path, parameters: int, runs: int = 1) -> None:
+    """Raise InputError unless `folder` takes what `runs` trainings of a net with so many parameters keep below it.
+
+    That is asked of the disk itself, by reserving it for a moment: limits and quotas count too.
+    """
+    # A checkpoint holds the weights, their average and two moments; the best weights are beside it; and one of each is
+    # written while the older is still there.
+    kept, written = (4 + 1) * 4 * parameters * runs, (4 + 1) * 4 * parameters
+    needed = kept + written - sum(path.stat().st_size for path in folder.rglob("*.npz"))
+    probe = folder / ".space"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with probe.open("wb") as file:
+            if needed > 0 and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot take the {needed / 1e6:,.0f} MB that this training keeps there"
+            f" ({error.strerror or error}): make room, or choose another --out"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def save(folder: Path, state: Sequence[NDArray[Any]], progress: Progress, net: Mapping[str, Any]) -> None:

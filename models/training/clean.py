@@ -19,6 +19,7 @@ from mien.jobfiles import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
+from models.training import checkpoint
 from models.training.data import SPLITS, FaceSet
 from models.training.faces import cut_all
 from models.training.holdout import groups_of, prints_of
@@ -69,6 +70,7 @@ def clean(
     net = net_of(wanted.backbone, wanted.stem, wanted.size)
     data = read_labelled(path)
     data = data.take(np.flatnonzero(data.clear))
+    checkpoint.need_space(folder, net.build().count_params(), runs=folds)
     crops, rows, failures = cut_all(data, cutting_for(net, path, wanted.crops))
     labels = data.labels[rows]
     if np.bincount(labels, minlength=len(EMOTIONS)).max() < folds or len(np.unique(labels)) < 2:

@@ -98,6 +98,7 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     from models.training.teacher import Teacher
 
     net = net_of(wanted.backbone, wanted.stem, wanted.size, wanted.heads)
+    checkpoint.need_space(folder, net.build().count_params())
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
     cutting = cutting_for(net, data, wanted.crops)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -115,6 +116,31 @@ def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Pat
     )  # fmt: skip
     subprocess.run(second, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     assert weights_file.load(tmp_path / "small" / "small.zip").variant == "atto"
+
+
+def test_a_folder_without_room_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    checkpoint.need_space(tmp_path / "run", 1000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may have more than 1000 bytes: to a writer that is what a full disk is, and needs no disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"run cannot take the 135 MB that this training keeps there .*make room"):
+            checkpoint.need_space(tmp_path / "run", 3_380_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_that_is_there_needs_room_for_what_is_new_only(tmp_path: Path) -> None:
+    checkpoint.save_arrays(tmp_path / checkpoint.CHECKPOINT_NAME, {"a": np.zeros(40_000, np.float32)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        checkpoint.need_space(tmp_path, 10_000)
+        with pytest.raises(InputError):
+            checkpoint.need_space(tmp_path, 10_000, runs=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.slow
