@@ -41,23 +41,29 @@ class Backbone:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "densenet121": Backbone("DenseNet121", "normalised"),
+    **{f"densenet{depth}": Backbone(f"DenseNet{depth}", "normalised") for depth in (121, 169, 201)},
     "efficientnet-lite0": Backbone("", "normalised"),
-    "efficientnetb0": Backbone("EfficientNetB0", "bytes"),
-    "efficientnetv2-b0": Backbone("EfficientNetV2B0", "bytes"),
-    "efficientnetv2-b1": Backbone("EfficientNetV2B1", "bytes"),
-    "efficientnetv2-s": Backbone("EfficientNetV2S", "bytes"),
+    **{f"efficientnetb{size}": Backbone(f"EfficientNetB{size}", "bytes") for size in range(8)},
+    **{
+        f"efficientnetv2-{size}": Backbone(f"EfficientNetV2{size.upper()}", "bytes")
+        for size in ("b0", "b1", "b2", "b3", "s", "m", "l")
+    },
+    "inceptionresnetv2": Backbone("InceptionResNetV2", "unit", 128),
     "inceptionv3": Backbone("InceptionV3", "unit", 128),
     "mobilenet": Backbone("MobileNet", "unit"),
     "mobilenetv2": Backbone("MobileNetV2", "unit"),
     "mobilenetv3": Backbone("MobileNetV3Large", "bytes"),
     "mobilenetv3-small": Backbone("MobileNetV3Small", "bytes"),
+    "nasnetlarge": Backbone("NASNetLarge", "unit"),
     "nasnetmobile": Backbone("NASNetMobile", "unit"),
-    "resnet50": Backbone("ResNet50", "normalised"),
-    "resnet50v2": Backbone("ResNet50V2", "unit"),
+    **{f"resnet{depth}": Backbone(f"ResNet{depth}", "normalised") for depth in (50, 101, 152)},
+    **{f"resnet{depth}v2": Backbone(f"ResNet{depth}V2", "unit") for depth in (50, 101, 152)},
     "vgg16": Backbone("VGG16", "normalised"),
+    "vgg19": Backbone("VGG19", "normalised"),
     "xception": Backbone("Xception", "unit"),
 }
+"""All applications of Keras but its ConvNeXts, which are our own, and EfficientNet-Lite0."""
+
 # A normalised picture (mean 0, variance 1) as those nets saw ImageNet: scale and shift.
 _SCALES: dict[Takes, tuple[float, float]] = {"normalised": (1.0, 0.0), "unit": (0.5, 0.0), "bytes": (58.0, 118.0)}
 

@@ -144,6 +144,17 @@ def test_a_run_that_is_there_needs_room_for_what_is_new_only(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_every_application_of_keras_is_a_backbone() -> None:
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.applications import BACKBONES, build
+
+    classes = {name for name in dir(keras.applications) if name[0].isupper() and not name.startswith("ConvNeXt")}
+    assert {backbone.factory for backbone in BACKBONES.values()} - {""} == classes
+    assert build("mobilenetv3-small", 32).output_shape == (None, 8)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_command_ends_in_time_and_writes_weights(tmp_path: Path) -> None:
     data, folder = str(write_npz(tmp_path / "faces.npz")), tmp_path / "run"
