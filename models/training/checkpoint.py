@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ HEAD = "head"
 class Progress:
     """How far a run is: steps done, minutes trained over all resumes, the best validation accuracy so far and how many
     epochs ago that was, and whether the backbone learns yet (1) or the head alone (0). `best_ccc` is the concordance of
-    valence and arousal in the best epoch, 0 for nets that do not measure them."""
+    valence and arousal in the best epoch, 0 for nets that do not measure them; `best_nll` its log-likelihood, negative.
+    """
 
     step: int = 0
     minutes: float = 0.0
@@ -33,6 +35,20 @@ class Progress:
     stale_epochs: int = 0
     phase: int = 0
     best_ccc: float = 0.0
+    best_nll: float = math.inf
+
+    def take(self, accuracy: float, ccc: float, nll: float, va_weight: float) -> bool:
+        """Count an epoch, take its figures as the best ones if they are, and return whether they are.
+
+        Best is the highest accuracy + `va_weight` · CCC; of epochs that are right equally often, which a few thousand
+        faces make common, the one with the lower negative log-likelihood.
+        """
+        best = (self.best_accuracy + va_weight * self.best_ccc, -self.best_nll)
+        if (accuracy + va_weight * ccc, -nll) <= best:
+            self.stale_epochs += 1
+            return False
+        self.best_accuracy, self.best_ccc, self.best_nll, self.stale_epochs = accuracy, ccc, nll, 0
+        return True
 
 
 def need_space(folder: Path, parameters: int, runs: int = 1) -> None:

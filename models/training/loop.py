@@ -151,12 +151,8 @@ class Trainer:
     def _end_epoch(self, epoch: int, loss: float, speed: float, listen: Listener) -> None:
         scores, outputs = self.evaluate()
         ccc = self._concordance(outputs)
-        self.progress.stale_epochs += 1
         counted = 0.0 if math.isnan(ccc) else ccc
-        best = self.progress.best_accuracy + self.plan.va_weight * self.progress.best_ccc
-        if scores.accuracy + self.plan.va_weight * counted > best:
-            self.progress.best_accuracy, self.progress.best_ccc = scores.accuracy, counted
-            self.progress.stale_epochs = 0
+        if self.progress.take(scores.accuracy, counted, scores.nll, self.plan.va_weight):
             checkpoint.save_arrays(self.folder / checkpoint.BEST_NAME, self.net.arrays(self.averaged))
         rate = learning_rate(self.plan, self.progress.step, self.part)
         report = EpochReport(

@@ -118,6 +118,17 @@ def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Pat
     assert weights_file.load(tmp_path / "small" / "small.zip").variant == "atto"
 
 
+def test_of_epochs_that_are_right_equally_often_the_surer_one_is_kept() -> None:
+    progress = checkpoint.Progress()
+    assert progress.take(0.86, 0.0, 0.40, 0.5)
+    assert progress.take(0.86, 0.0, 0.39, 0.5)
+    assert not progress.take(0.86, 0.0, 0.40, 0.5)
+    assert not progress.take(0.85, 0.0, 0.30, 0.5)
+    assert (progress.best_accuracy, progress.best_nll, progress.stale_epochs) == (0.86, 0.39, 2)
+    assert progress.take(0.85, 0.8, 0.50, 0.5)  # a head for valence and arousal that became better
+    assert progress.stale_epochs == 0
+
+
 def test_a_folder_without_room_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     checkpoint.need_space(tmp_path / "run", 1000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
