@@ -17,6 +17,13 @@ class BackendName(StrEnum):
     JAX = "jax"
 
 
+class KeepName(StrEnum):
+    """Which epoch's weights a training ends with."""
+
+    BEST = "best"
+    LAST = "last"
+
+
 class PrecisionName(StrEnum):
     """The precision of a training's computation."""
 
@@ -80,6 +87,10 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="End after so many epochs without a better one.", rich_help_panel=_RUN)
     ] = None,
+    keep: Annotated[
+        KeepName,
+        typer.Option(help="The epoch whose weights are kept, best being on validation.", rich_help_panel=_RUN),
+    ] = KeepName.BEST,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same batches.", rich_help_panel=_RUN)] = 1,
     backend: Annotated[
         BackendName, typer.Option(help="What Keras computes with; each must be installed.", rich_help_panel=_RUN)
@@ -197,6 +208,7 @@ def train(
         head_share=head_share,
         unfreeze=unfreeze,
         patience=patience,
+        keep=keep.value,
         va_weight=va_weight,
         precision=precision.value,
     )

@@ -101,7 +101,7 @@ class Trainer:
         return True
 
     def run(self, listen: Listener) -> checkpoint.Progress:
-        """Train until the plan is done, telling `listen` about it; the best averaged weights are in the folder."""
+        """Train until the plan is done, telling `listen` about it; the averaged weights to keep are in the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             while not self.done:
@@ -152,7 +152,8 @@ class Trainer:
         scores, outputs = self.evaluate()
         ccc = self._concordance(outputs)
         counted = 0.0 if math.isnan(ccc) else ccc
-        if self.progress.take(scores.accuracy, counted, scores.nll, self.plan.va_weight):
+        is_best = self.progress.take(scores.accuracy, counted, scores.nll, self.plan.va_weight)
+        if is_best or self.plan.keep == "last":
             checkpoint.save_arrays(self.folder / checkpoint.BEST_NAME, self.net.arrays(self.averaged))
         rate = learning_rate(self.plan, self.progress.step, self.part)
         report = EpochReport(

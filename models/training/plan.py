@@ -10,6 +10,7 @@ from typing import Literal
 from mien.errors import SettingsError
 
 Precision = Literal["float32", "bfloat16", "float16"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Plan:
     Transfer learning has two phases. While `head_share` of the run is not over, only the head learns, at
     `head_learning_rate`; then also the last `unfreeze` layers with weights of the backbone (None: all of them), the
     head going on from where it is. `patience` ends a run after so many epochs without a better validation accuracy.
+    `keep` says which epoch's averaged weights a run ends with: the best on validation, or the last.
 
     Raises SettingsError when a value cannot be used.
     """
@@ -79,6 +81,7 @@ class Plan:
     head_learning_rate: float = 1e-3
     unfreeze: int | None = None
     patience: int | None = None
+    keep: Keep = "best"
     va_weight: float = 0.5
     precision: Precision = "float32"
 

@@ -210,9 +210,10 @@ def _facts(
     """Return sentences about a run, for its report and its model card."""
     epochs = runlog.read(folder)
     took = f"{len(epochs)} epochs, {epochs[-1]['minutes']:.0f} minutes of training. " if epochs else ""
+    chosen = "epoch, the temperature and the threshold" if plan.keep == "best" else "temperature and the threshold"
     facts = [
         f"{data.name}: {len(found.train):,} faces to train on, {len(found.validation):,} of validation, by which the"
-        " epoch, the temperature and the threshold were chosen.",
+        f" {chosen} were chosen.{' The last epoch was kept.' if plan.keep == 'last' else ''}",
         *options.sentences(history, took),
     ]
     if "va" in wanted.heads and found.train.points is not None:

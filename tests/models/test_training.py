@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from mien.types import EMOTIONS
 from models import weights as weights_file
 from models.runtime import RuntimeName, open_runtime
 from models.training import checkpoint
+from models.training.data import face_set, read_npz, training_set
 from models.training.plan import Plan
 from tests.models.tiny_faces import picture, write_npz
 
@@ -127,6 +129,28 @@ def test_of_epochs_that_are_right_equally_often_the_surer_one_is_kept() -> None:
     assert (progress.best_accuracy, progress.best_nll, progress.stale_epochs) == (0.86, 0.39, 2)
     assert progress.take(0.85, 0.8, 0.50, 0.5)  # a head for valence and arousal that became better
     assert progress.stale_epochs == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", "last"]) -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.loop import Trainer
+    from models.training.nets import net_of
+
+    raw = read_npz(write_npz(tmp_path / "faces.npz", per_split=(64, 32, 8)))
+    net, plan = net_of("convnext-atto", "conv-4", 32), Plan(epochs=2, batch=32, ema=0.5, keep=keep)
+    trainer = Trainer(plan, net, training_set(raw), face_set(raw, "validation"), tmp_path / "run")
+    trainer.progress.best_accuracy = 2.0  # no epoch will be better
+    trainer.run(lambda _: None)
+    kept = tmp_path / "run" / checkpoint.BEST_NAME
+    assert kept.exists() == (keep == "last")
+    if keep == "last":
+        trainer.evaluate()
+        last, arrays = net.arrays(trainer.averaged), checkpoint.load_arrays(kept)
+        assert all(np.array_equal(last[name], array) for name, array in arrays.items())
 
 
 def test_a_folder_without_room_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
