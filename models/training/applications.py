@@ -68,6 +68,14 @@ BACKBONES: dict[str, Backbone] = {
 _SCALES: dict[Takes, tuple[float, float]] = {"normalised": (1.0, 0.0), "unit": (0.5, 0.0), "bytes": (58.0, 118.0)}
 
 
+MOST_MOMENTUM = 0.99
+"""Of a batch norm's running statistics: they follow within a few hundred steps.
+
+Those of MobileNet (0.999) and NASNet (0.9997) are made for days of training. In a short one they still hold what they
+began with when it ends, and a net that has learned answers as if it had not.
+"""
+
+
 def build(backbone: str, size: int, dropout: float = 0.0, heads: Heads = EMOTION) -> keras.Model:
     """Return a backbone with pooling and a dense head: [N, size, size, 1], 0 to 255, to outputs [N, 8 or 10]."""
     faces = keras.Input((size, size, 1), name=INPUT)
@@ -196,7 +204,11 @@ def _body(backbone: str, size: int, weights: str | None) -> keras.Model:
     if not about.factory:
         return lite0.build(size)
     factory = getattr(keras.applications, about.factory)
-    return factory(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
+    body = factory(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
+    for layer in body.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, MOST_MOMENTUM)
+    return body
 
 
 def _own(model: keras.Model) -> list[keras.Variable]:

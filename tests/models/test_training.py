@@ -182,11 +182,16 @@ def test_a_run_that_is_there_needs_room_for_what_is_new_only(tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_every_application_of_keras_is_a_backbone() -> None:
     keras = pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.applications import BACKBONES, build
+    from models.training.applications import BACKBONES, MOST_MOMENTUM, build
 
     classes = {name for name in dir(keras.applications) if name[0].isupper() and not name.startswith("ConvNeXt")}
     assert {backbone.factory for backbone in BACKBONES.values()} - {""} == classes
-    assert build("mobilenetv3-small", 32).output_shape == (None, 8)
+    model = build("mobilenetv3-small", 32)
+    assert model.output_shape == (None, 8)
+    body = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    norms = [layer for layer in body.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert all(norm.momentum <= MOST_MOMENTUM for norm in norms)
 
 
 @pytest.mark.slow
