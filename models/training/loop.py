@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from models.evaluation.agreement import mean_ccc
 from models.heads import points_in
-from models.training import checkpoint, score
+from models.training import checkpoint, score, statistics
 from models.training.batches import Batch, batches_ahead
 from models.training.data import FaceSet, prepare
 from models.training.faces import need_points
@@ -61,6 +61,8 @@ class Trainer:
         self.progress = checkpoint.Progress(phase=0 if plan.head_share > 0 else 1)
         self._prepare_phase()
         self._validation_pictures = prepare(validation.pictures, net.input_size)
+        some = np.random.default_rng(plan.seed).permutation(len(train))[: statistics.PICTURES]
+        self._some_pictures = prepare(train.pictures[some], net.input_size)
         self._log = RunLog(folder)
         self._started = time.monotonic()
         self._saved = self._started
@@ -114,6 +116,7 @@ class Trainer:
     def evaluate(self) -> tuple[score.Scores, NDArray[np.float32]]:
         """Return the scores of the averaged weights on validation, and the net's outputs [N, 8 or 10]."""
         self.net.restore(self.averaged, self._averaged_arrays())
+        statistics.settle(self.averaged, self.model, self._some_pictures)
         logits = predict(self.averaged, self._validation_pictures)
         return score.score(logits, self.validation.labels), logits
 
