@@ -70,8 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="the npz of FER+, with the array `fer_label`")
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, trainings and lists")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("clean", nargs="*", help="options of `mien clean`, behind --")
-    options = parser.parse_args(arguments)
+    parser.epilog = "What follows -- are options of `mien clean`."
+    own, passed_on = split(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(own)
     try:
         truth = write_pictures(options.data, options.out)
     except MienError as error:
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     cleaned = options.out / CLEANED
     command = [sys.executable, "-m", "cli", "clean", str(options.out / "labels.csv"), "--crops", "--out", str(cleaned)]
-    done = subprocess.run([*command, *options.clean], stdout=sys.stderr, check=False)
+    done = subprocess.run([*command, *passed_on], stdout=sys.stderr, check=False)
     if done.returncode:
         return done.returncode
     with (cleaned / "suspects.csv").open(newline="") as file:
@@ -90,6 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         _print(found)
     return 0
+
+
+def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the arguments before and behind the first --."""
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:place], arguments[place + 1 :]
 
 
 def write_pictures(data: Path, folder: Path) -> dict[str, tuple[str, str]]:

@@ -62,5 +62,5 @@ def test_no_suspects_and_nothing_to_find_are_no_faults_of_arithmetic() -> None:
 
 def test_data_without_old_labels_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_npz(tmp_path / "faces.npz", with_old=False)
-    assert main([str(tmp_path / "faces.npz"), "--out", str(tmp_path / "out")]) == 1
+    assert main([str(tmp_path / "faces.npz"), "--out", str(tmp_path / "out"), "--", "--minutes-each", "1"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -40,7 +40,7 @@ def test_the_best_is_the_most_accurate_inside_the_budget(tmp_path: Path) -> None
 def test_a_net_is_timed_in_each_runtime_whatever_keras_trained_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    monkeypatch.setenv("KERAS_BACKEND", "openvino")
     figures = {"validation": {"accuracy": 0.1, "macro_f1": 0.1, "ece": 0.1}}
     weights = random_weights()
     object.__setattr__(weights, "figures", figures)

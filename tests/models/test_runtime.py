@@ -56,10 +56,10 @@ def test_tensorflow_agrees_too(weights: Weights, crops: Faces) -> None:
 def test_tensorflow_is_refused_where_keras_computes_with_something_else() -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     program = "from models import runtime, weights; runtime.open_runtime(weights.load(), 'tensorflow')"
-    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    environment = {**os.environ, "KERAS_BACKEND": "openvino"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "RuntimeMissing: the tensorflow runtime needs Keras on TensorFlow, here it is on numpy" in done.stderr
+    assert "RuntimeMissing: the tensorflow runtime needs Keras on TensorFlow, here it is on openvino" in done.stderr
 
 
 def test_bf16_stays_within_a_hundredth(weights: Weights, crops: Faces) -> None:
