@@ -19,6 +19,7 @@ from mien.jobview import Failure, Tally
 from mien.logs import get_logger
 from worker.analyse import Analyzer
 from worker.careful import CAREFUL_AFTER, REASON, CarefulReading
+from worker.heap import give_back
 from worker.pictures import Limits
 from worker.pipeline import PhotoPipeline
 from worker.report import write_results
@@ -98,6 +99,7 @@ class PhotoJobs(JobSteps):
 
         write_results(job_id, inputs.out, total, entries, formats_of(inputs.options))
         self.report(job_id, {str(chunk): tally for chunk, tally in tallies.items()})
+        give_back()  # whoever waits for the job may look at what the worker takes now
         self.end(job_id, attempt, "done")
         log.info("job done", job=job_id, done=total.done, failed=total.failed, faces=total.faces, out=str(inputs.out))
 
