@@ -109,11 +109,11 @@ class Uploads:
         if upload.started >= self._settings.upload_max_files:
             raise Refused(413, f"an upload may have {self._settings.upload_max_files} files")
         upload.started += 1
+        number = upload.started  # now: other files of the upload come in whenever this one is waited for
         first = body.read(PIECE_BYTES)
         kind, suffix = _kind_of(first)
-        if upload.kind not in ("", kind):
-            raise Refused(415, f"{label_of(name)}: pictures and videos need an upload each")
-        path = upload.folder / f"{upload.started:06d}{suffix}"
+        _check_kind(upload, kind, name)
+        path = upload.folder / f"{number:06d}{suffix}"
         self._check_early(kind, first)
         unfinished = path.with_suffix(".part")
         try:
@@ -123,11 +123,12 @@ class Uploads:
                     raise PictureError(f"{label_of(name)}: the upload was cut off after {received} of {length} bytes")
                 header = in_pool(_READERS[kind], file)
                 self._check_pixels(kind, header)
+            _check_kind(upload, kind, name)
+            upload.kind = kind
             in_pool(lambda: unfinished.rename(path))
         except BaseException:
             in_pool(lambda: unfinished.unlink(missing_ok=True))
             raise
-        upload.kind = kind
         upload.labels[path] = label_of(name)
         size = {"width": header.width, "height": header.height}
         return {"name": label_of(name), "kind": kind, "bytes": received, **size}
@@ -176,6 +177,11 @@ class Uploads:
             if now_s - upload.touched_s > FORGET_AFTER_S:
                 log.info("an upload was given up", upload=upload.id)
                 self.cancel(upload)
+
+
+def _check_kind(upload: Upload, kind: str, name: str) -> None:
+    if upload.kind not in ("", kind):
+        raise Refused(415, f"{label_of(name)}: pictures and videos need an upload each")
 
 
 def _kind_of(head: bytes) -> tuple[str, str]:

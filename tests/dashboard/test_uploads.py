@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import http.client
 import io
 import struct
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from PIL import Image
 
 from dashboard.app import create_app
-from dashboard.uploads import label_of
+from dashboard.uploads import PIECE_BYTES, label_of
 from mien.settings import Settings
 from tests.dashboard import results
+from tests.dashboard.conftest import Dashboard
 
 
 def jpeg(width: int = 64, height: int = 48) -> bytes:
@@ -111,6 +114,47 @@ def test_a_tiff_whose_size_stands_at_its_end_is_checked_too(uploader: Uploader, 
     data = b"II*\x00" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", 2) + entries
     assert uploader.add(data, "a.tif").status_code == 413
     assert stored(settings) == []
+
+
+class Slow:
+    """A file that is sent in two parts, so that others come in between."""
+
+    def __init__(self, dashboard: Dashboard, upload: str, body: bytes) -> None:
+        self._body = body
+        self._connection = http.client.HTTPConnection(urlsplit(dashboard.url).netloc, timeout=20)
+        token = dashboard.get("/api/v1/token").json()["token"]
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in dashboard.session.cookies)
+        self._connection.putrequest("POST", f"/api/v1/uploads/{upload}/files?name=a")
+        for name, value in {"X-CSRFToken": token, "Cookie": cookies, "Content-Length": str(len(body)),
+                            "Content-Type": "application/octet-stream"}.items():  # fmt: skip
+            self._connection.putheader(name, value)
+        self._connection.endheaders(body[: len(body) // 2])
+
+    def finish(self) -> int:
+        self._connection.send(self._body[len(self._body) // 2 :])
+        answer = self._connection.getresponse()
+        answer.read()
+        self._connection.close()
+        return answer.status
+
+
+def test_files_that_come_side_by_side_do_not_meet(dashboard: Dashboard, settings: Settings) -> None:
+    upload = dashboard.post("/api/v1/uploads").json()["id"]
+    bodies = [results.mp4(0.2), results.mp4(0.4), results.sound_only(), results.mp4(0.6)]
+    files = [Slow(dashboard, upload, body) for body in bodies]
+    assert dashboard.get("/healthz").status_code == 200
+    assert [file.finish() for file in files] == [201, 201, 415, 201]
+    kept = [path.read_bytes() for path in settings.data_dir.rglob("uploads/*") if path.is_file()]
+    assert sorted(kept) == sorted([bodies[0], bodies[1], bodies[3]])
+
+
+def test_of_a_picture_and_a_video_that_come_side_by_side_one_is_refused(dashboard: Dashboard) -> None:
+    upload = dashboard.post("/api/v1/uploads").json()["id"]
+    padding = bytes(4 * PIECE_BYTES)  # so that what they are is known before the first has come in
+    files = [Slow(dashboard, upload, body + padding) for body in (jpeg(), results.mp4(0.2))]
+    assert dashboard.get("/healthz").status_code == 200
+    assert [file.finish() for file in files] == [201, 415]
+    assert dashboard.post("/api/v1/jobs", json={"upload": upload}).json()["inputs"] == 1
 
 
 def test_size_and_count_are_limited(settings: Settings) -> None:
