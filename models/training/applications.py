@@ -22,7 +22,9 @@ from onnx import TensorProto, helper, numpy_helper
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
 from models.architecture import Architecture
+from models.batch_norm import BatchNorm
 from models.convnext import PictureNorm, SquashPoint
+from models.depthwise import Depthwise
 from models.graph import INPUT, OUTPUT
 from models.heads import EMOTION, Heads, outputs_of
 from models.training import lite0
@@ -204,11 +206,19 @@ def _body(backbone: str, size: int, weights: str | None) -> keras.Model:
     if not about.factory:
         return lite0.build(size)
     factory = getattr(keras.applications, about.factory)
-    body = factory(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
-    for layer in body.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, MOST_MOMENTUM)
+    found = factory(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
+    body = keras.models.clone_model(found, clone_function=_ours)
+    if weights is not None:
+        body.set_weights(found.get_weights())
     return body
+
+
+def _ours(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return a new layer like one of Keras', of our own kind where we have one."""
+    kind, config = type(layer), layer.get_config()
+    if kind is keras.layers.BatchNormalization:
+        return BatchNorm.from_config({**config, "momentum": min(layer.momentum, MOST_MOMENTUM)})
+    return (Depthwise if kind is keras.layers.DepthwiseConv2D else kind).from_config(config)
 
 
 def _own(model: keras.Model) -> list[keras.Variable]:

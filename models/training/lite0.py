@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import keras
 
+from models.batch_norm import BatchNorm
+from models.depthwise import Depthwise
+
 # expansion, kernel, stride, channels, blocks: table 1 of the paper with the Lite changes.
 _STAGES = (
     (1, 3, 1, 16, 1),
@@ -52,11 +55,13 @@ def _convolution(
 
 
 def _depthwise(features: keras.KerasTensor, kernel: int, stride: int) -> keras.KerasTensor:
-    features = keras.layers.ZeroPadding2D(kernel // 2)(features)
-    features = keras.layers.DepthwiseConv2D(kernel, strides=stride, use_bias=False)(features)
+    if stride > 1:
+        features = keras.layers.ZeroPadding2D(kernel // 2)(features)
+    padding = "valid" if stride > 1 else "same"
+    features = Depthwise(kernel, strides=stride, padding=padding, use_bias=False)(features)
     return _normalised(features, active=True)
 
 
 def _normalised(features: keras.KerasTensor, active: bool) -> keras.KerasTensor:
-    features = keras.layers.BatchNormalization(epsilon=_EPSILON, momentum=_MOMENTUM)(features)
+    features = BatchNorm(epsilon=_EPSILON, momentum=_MOMENTUM)(features)
     return keras.layers.ReLU(6.0)(features) if active else features
