@@ -94,25 +94,6 @@ def find_inputs(
     return finder.found(_called([*given, *lists]))
 
 
-def find_pictures(paths: Sequence[Path], *, leave_out: Path | None = None) -> list[Path]:
-    """Return the pictures that files and folders on this machine mean, as `find_inputs` does, as paths.
-
-    Archives are files like others here, and nothing is taken for a pattern or an address.
-    """
-    finder = _Finder(PICTURES, leave_out, 0.0)
-    for path in paths:
-        before = finder.met
-        if path.is_dir():
-            finder._folder(str(path))
-        elif path.exists():
-            finder._put(str(path), str(path), os.path.realpath(path))
-        else:
-            raise InputError(f"{path} does not exist: check the path")
-        if finder.met == before:
-            finder._nothing(str(path), listed=False)
-    return [Path(item.address) for item in finder.found("").items]
-
-
 def read_list(name: str) -> list[str]:
     """Return the lines of a list that name something: not empty, not beginning with `#`; `-` is standard input.
 

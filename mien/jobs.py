@@ -166,24 +166,6 @@ class Jobs(JobStore):
             )
         return self.get(job_id)
 
-    def enqueue_photos(
-        self,
-        paths: Sequence[Path],
-        *,
-        name: str,
-        out: Path | None = None,
-        annotate: bool = True,
-        job_id: str | None = None,
-        labels: Sequence[str] | None = None,
-    ) -> JobView:
-        """Queue a job over picture files, as `enqueue` does.
-
-        `labels` are the names of uploads in results and failures; without them the paths are.
-        """
-        names = labels if labels is not None else [str(path) for path in paths]
-        items = [Input(str(path.absolute()), label) for path, label in zip(paths, names, strict=True)]
-        return self.enqueue("photos", items, name=name, out=out, options={"annotate": annotate}, job_id=job_id)
-
     def cancel(self, job_id: str) -> JobView:
         """Stop a job; workers leave it after the picture in hand. What is finished is kept for a retry."""
         self.get(job_id)

@@ -12,7 +12,7 @@ import pytest
 
 from mien.errors import InputError, RuntimeMissing
 from mien.fetch import open_input
-from mien.inputs import VIDEOS, find_inputs, find_pictures
+from mien.inputs import VIDEOS, find_inputs
 
 
 def touch(*paths: Path) -> None:
@@ -64,7 +64,6 @@ def memory() -> Iterator[Callable[..., None]]:
 def test_folders_are_searched_in_the_order_of_names(tmp_path: Path) -> None:
     pictures = [tmp_path / name for name in ("b.JPG", "c.webp", "a/z.png", "a/b/y.tif")]
     touch(*pictures, tmp_path / "notes.txt", tmp_path / ".cache" / "hidden.jpg")
-    assert find_pictures([tmp_path]) == pictures
     found = find_inputs([str(tmp_path)])
     assert [item.address for item in found.items] == [str(path) for path in pictures]
     assert found.name == tmp_path.name
@@ -82,28 +81,21 @@ def test_each_picture_counts_once_however_often_it_is_named(tmp_path: Path) -> N
     touch(tmp_path / "a.jpg")
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     given = [tmp_path / "a.jpg", tmp_path, tmp_path / "." / "a.jpg", tmp_path / "link.jpg", tmp_path / "*.jpg"]
-    assert find_pictures(given[:4]) == [tmp_path / "a.jpg"]
     assert labels(*given) == [str(tmp_path / "a.jpg")]
 
 
 def test_a_named_file_counts_whatever_its_suffix(tmp_path: Path) -> None:
     touch(tmp_path / "picture")
-    assert find_pictures([tmp_path / "picture"]) == [tmp_path / "picture"]
     assert labels(tmp_path / "picture") == [str(tmp_path / "picture")]
 
 
 def test_results_of_an_earlier_job_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "results" / "annotated" / "1-a.jpg")
-    assert find_pictures([tmp_path], leave_out=tmp_path / "results") == [tmp_path / "a.jpg"]
+    found = find_inputs([str(tmp_path)], leave_out=tmp_path / "results")
+    assert [item.address for item in found.items] == [str(tmp_path / "a.jpg")]
 
 
 def test_what_is_missing_or_empty_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere does not exist"):
-        find_pictures([tmp_path / "nowhere"])
-    with pytest.raises(InputError, match="no pictures in"):
-        find_pictures([tmp_path])
-    with pytest.raises(InputError, match="no pictures were given"):
-        find_pictures([])
     for given, reason in {
         "nowhere": "nowhere does not exist",
         "": "no pictures in",

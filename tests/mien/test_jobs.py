@@ -20,6 +20,7 @@ from mien.jobplan import (
 )
 from mien.jobs import QUEUE, QUEUES, Failure, Jobs, JobView, Tally
 from mien.settings import Settings
+from tests.photo_jobs import enqueue_photos
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def jobs(settings: Settings) -> Jobs:
 
 
 def five(jobs: Jobs, folder: str = "pictures") -> str:
-    return jobs.enqueue_photos([Path(f"/{folder}/{number}.jpg") for number in range(5)], name="five").id
+    return enqueue_photos(jobs, [Path(f"/{folder}/{number}.jpg") for number in range(5)], name="five").id
 
 
 def test_a_queued_job_is_seen_with_all_its_inputs(jobs: Jobs) -> None:
@@ -87,7 +88,7 @@ def test_uploads_are_shown_by_their_names(jobs: Jobs) -> None:
     job_id = jobs.new_id()
     picture = jobs.upload_dir(job_id) / "0.jpg"
     picture.write_bytes(b"")
-    jobs.enqueue_photos([picture], name="upload", job_id=job_id, labels=["../../holiday é.jpg"])
+    enqueue_photos(jobs, [picture], name="upload", job_id=job_id, labels=["../../holiday é.jpg"])
     (item,) = jobs.folder(job_id).read_inputs().items
     assert (item.path, item.label) == (picture, "../../holiday é.jpg")
 
@@ -95,15 +96,15 @@ def test_uploads_are_shown_by_their_names(jobs: Jobs) -> None:
 def test_an_id_serves_one_job_only(jobs: Jobs) -> None:
     job_id = five(jobs)
     with pytest.raises(JobError, match="queued already"):
-        jobs.enqueue_photos([Path("other.jpg")], name="other", job_id=job_id)
+        enqueue_photos(jobs, [Path("other.jpg")], name="other", job_id=job_id)
 
 
 def test_no_pictures_and_no_place_for_results_are_refused(jobs: Jobs, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no pictures"):
-        jobs.enqueue_photos([], name="none")
+        enqueue_photos(jobs, [], name="none")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="results cannot be written"):
-        jobs.enqueue_photos([Path("a.jpg")], name="a", out=tmp_path / "file" / "out")
+        enqueue_photos(jobs, [Path("a.jpg")], name="a", out=tmp_path / "file" / "out")
     assert jobs.list() == []
 
 
@@ -144,7 +145,7 @@ def test_a_retry_leaves_finished_chunks_alone(jobs: Jobs) -> None:
 
 
 def test_a_retry_of_a_finished_job_reads_only_what_failed(jobs: Jobs) -> None:
-    job_id = jobs.enqueue_photos([Path(f"{number}.jpg") for number in range(2)], name="two").id
+    job_id = enqueue_photos(jobs, [Path(f"{number}.jpg") for number in range(2)], name="two").id
     folder = jobs.folder(job_id)
     folder.write_part(folder.part(0), {0: {"path": "0.jpg", "reason": "gone"}, 1: {"path": "1.jpg", "faces": []}})
     jobs.report(job_id, {0: Tally(1, 1, 0, (Failure("0.jpg", "gone"),))})
@@ -373,6 +374,6 @@ def test_a_broker_that_is_away_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_inputs_are_queued_in_seconds(settings: Settings) -> None:
     jobs = Jobs.from_settings(settings)
-    view = jobs.enqueue_photos([Path(f"/pictures/{number}.jpg") for number in range(100_000)], name="many")
+    view = enqueue_photos(jobs, [Path(f"/pictures/{number}.jpg") for number in range(100_000)], name="many")
     assert view.inputs == 100_000
     assert jobs.redis.llen(f"rq:queue:{QUEUE}") == 3125

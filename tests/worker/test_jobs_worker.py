@@ -21,6 +21,7 @@ from mien.embedded import EmbeddedBroker
 from mien.jobs import QUEUE, Jobs
 from mien.jobview import JobView
 from mien.settings import Settings
+from tests.photo_jobs import enqueue_photos
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
 from worker.jobs_worker import JobsWorker
 
@@ -147,7 +148,7 @@ def test_a_failure_is_told_only_when_no_try_is_left(jobs: Jobs, queue: Queue) ->
 
 
 def test_a_stop_finishes_the_picture_in_hand_and_hands_the_rest_back(jobs: Jobs, pictures: list[Path]) -> None:
-    view = jobs.enqueue_photos(pictures, name="hundred")
+    view = enqueue_photos(jobs, pictures, name="hundred")
     with jobs_worker(jobs, SLOW_WORKER) as process:
         wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
         started = time.monotonic()
@@ -164,7 +165,7 @@ def test_a_stop_finishes_the_picture_in_hand_and_hands_the_rest_back(jobs: Jobs,
 
 @pytest.mark.slow
 def test_what_a_killed_worker_held_is_running_again_within_30_s(jobs: Jobs, pictures: list[Path]) -> None:
-    view = jobs.enqueue_photos(pictures, name="hundred")
+    view = enqueue_photos(jobs, pictures, name="hundred")
     with jobs_worker(jobs, SLOW_WORKER) as first:
         wait_for(jobs, view.id, lambda view: 20 <= view.done < 80, 60)
         first.send_signal(signal.SIGKILL)
@@ -178,7 +179,7 @@ def test_what_a_killed_worker_held_is_running_again_within_30_s(jobs: Jobs, pict
 
 @pytest.mark.slow
 def test_a_job_taken_by_a_worker_that_died_at_once_comes_back(jobs: Jobs, pictures: list[Path]) -> None:
-    view = jobs.enqueue_photos(pictures[:5], name="five")
+    view = enqueue_photos(jobs, pictures[:5], name="five")
     queue_key = jobs.queue.key
     assert jobs.redis.lmove(queue_key, f"{queue_key}:intermediate", "LEFT", "RIGHT")  # and no more
     with jobs_worker(jobs, SLOW_WORKER):
@@ -192,7 +193,7 @@ def test_a_broker_that_goes_away_and_comes_back_costs_nothing(
 ) -> None:
     with EmbeddedBroker(keep_in=tmp_path / "broker") as broker:
         jobs = Jobs.from_settings(settings.model_copy(update={"jobs_url": broker.url, "chunk_size": 20}))
-        view = jobs.enqueue_photos(pictures, name="hundred")
+        view = enqueue_photos(jobs, pictures, name="hundred")
         with jobs_worker(jobs, SLOW_WORKER) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
             os.kill(broker.pid, signal.SIGSTOP)  # longer than any time-out of a client

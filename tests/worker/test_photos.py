@@ -19,6 +19,7 @@ from mien.jobview import JobView
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.picture import Picture
+from tests.photo_jobs import enqueue_photos
 from worker.jobs_worker import JobsWorker
 from worker.photos import PhotoJobs
 
@@ -106,7 +107,7 @@ def huge_png() -> bytes:
 
 def test_a_folder_ends_as_json_csv_and_annotated_pictures(office: Office, folder: Path) -> None:
     paths = sorted(folder.iterdir())
-    view = office.jobs.enqueue_photos(paths, name="pictures")
+    view = enqueue_photos(office.jobs, paths, name="pictures")
     office.work()
     view = office.jobs.get(view.id)
     assert (view.state, view.inputs, view.done, view.failed, view.faces) == ("done", 10, 10, 0, 10)
@@ -127,7 +128,7 @@ def test_the_table_has_a_row_for_each_face_and_none_is_missing(office: Office, f
     small.write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut()[:64, :64].copy()))
     text = folder / "text.jpg"
     text.write_text("I am not a picture")
-    view = office.jobs.enqueue_photos([folder / "0.jpg", small, text], name="three")
+    view = enqueue_photos(office.jobs, [folder / "0.jpg", small, text], name="three")
     office.work()
     face, none, bad = office.rows(office.jobs.get(view.id))
     assert (face["path"], face["face"], face["emotion"], face["x"], face["height"]) == (
@@ -149,7 +150,7 @@ def test_every_bad_picture_has_its_reason_and_all_others_are_done(
     (folder / "odd.jpg").write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut()[:80, :99].copy()))
     (folder / "gone.jpg").write_bytes(astronaut)
     (folder / "folder.jpg").mkdir()
-    view = office.jobs.enqueue_photos(sorted(folder.iterdir()), name="mixed")
+    view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="mixed")
     (folder / "gone.jpg").unlink()
     office.work()
     view = office.jobs.get(view.id)
@@ -175,7 +176,7 @@ def test_results_go_where_they_are_wanted_and_without_pictures_if_so(
     office: Office, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a" / "b"
-    view = office.jobs.enqueue_photos([folder / "0.jpg"], name="one", out=out, annotate=False)
+    view = enqueue_photos(office.jobs, [folder / "0.jpg"], name="one", out=out, annotate=False)
     office.work()
     assert office.jobs.get(view.id).out == out
     assert sorted(path.name for path in out.iterdir()) == ["results.csv", "results.json"]
@@ -186,7 +187,7 @@ def test_names_of_uploads_are_shown_and_never_used_as_paths(office: Office, fold
     stored = office.jobs.upload_dir(job_id) / "0.jpg"
     stored.write_bytes((folder / "0.jpg").read_bytes())
     label = "../../evil\n<b>.jpg"
-    view = office.jobs.enqueue_photos([stored], name="upload", job_id=job_id, labels=[label])
+    view = enqueue_photos(office.jobs, [stored], name="upload", job_id=job_id, labels=[label])
     office.work()
     view = office.jobs.get(view.id)
     (picture,) = office.results(view)["pictures"]
@@ -197,7 +198,7 @@ def test_names_of_uploads_are_shown_and_never_used_as_paths(office: Office, fold
 def test_strange_names_of_files_do_no_harm(office: Office, folder: Path) -> None:
     strange = folder / ("é ;$(x)" + "n" * 200 + ".jpg")
     (folder / "0.jpg").rename(strange)
-    view = office.jobs.enqueue_photos([strange], name="one")
+    view = enqueue_photos(office.jobs, [strange], name="one")
     office.work()
     view = office.jobs.get(view.id)
     assert view.done == 1
@@ -206,7 +207,7 @@ def test_strange_names_of_files_do_no_harm(office: Office, folder: Path) -> None
 
 def test_a_job_cancelled_in_the_middle_stops_and_a_retry_finishes_it(office: Office, folder: Path) -> None:
     paths = sorted(folder.iterdir()) * 3
-    view = office.jobs.enqueue_photos(paths, name="thirty")
+    view = enqueue_photos(office.jobs, paths, name="thirty")
 
     def cancel_after_eight(count: int) -> None:
         if count >= 8:
@@ -227,7 +228,7 @@ def test_a_job_cancelled_in_the_middle_stops_and_a_retry_finishes_it(office: Off
 def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: Office, folder: Path) -> None:
     office.jobs = Jobs.from_settings(office.jobs.settings.model_copy(update={"chunk_size": 100}))
     paths = sorted(folder.iterdir()) * 3
-    view = office.jobs.enqueue_photos(paths, name="thirty")
+    view = enqueue_photos(office.jobs, paths, name="thirty")
     first = office.work(StandIn(lambda count: office.stopping.set() if count >= 16 else None))
     assert first.pictures == 16
     handed_back = office.jobs.get(view.id)
@@ -242,7 +243,7 @@ def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: Office, fo
 
 def test_a_retry_of_a_finished_job_reads_only_what_failed(office: Office, folder: Path, astronaut: bytes) -> None:
     (folder / "3.jpg").write_bytes(b"not yet")
-    view = office.jobs.enqueue_photos(sorted(folder.iterdir()), name="ten")
+    view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten")
     office.work()
     assert office.jobs.get(view.id).failed == 1
     (folder / "3.jpg").write_bytes(astronaut)
@@ -260,7 +261,7 @@ def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_
 ) -> None:
     monkeypatch.setattr("mien.jobqueue.RETRY_INTERVALS_S", (0, 0))
     out = tmp_path / "out"
-    view = office.jobs.enqueue_photos(sorted(folder.iterdir()), name="ten", out=out)
+    view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten", out=out)
     out.rmdir()
     out.write_text("a file where a folder should be")
     office.work()
@@ -274,7 +275,7 @@ def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_
 
 
 def test_a_damaged_part_is_read_again(office: Office, folder: Path) -> None:
-    view = office.jobs.enqueue_photos(sorted(folder.iterdir()), name="ten")
+    view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten")
     files = office.jobs.folder(view.id)
     files.part(1).parent.mkdir(parents=True)
     files.part(1).write_text("{")
@@ -283,7 +284,7 @@ def test_a_damaged_part_is_read_again(office: Office, folder: Path) -> None:
 
 
 def test_what_a_job_carries_is_checked(office: Office, folder: Path) -> None:
-    view = office.jobs.enqueue_photos([folder / "0.jpg"], name="one")
+    view = enqueue_photos(office.jobs, [folder / "0.jpg"], name="one")
     photos = PhotoJobs(office.jobs, StandIn(), office.stopping)
     with pytest.raises(JobError, match="no job"):
         photos.functions[PHOTO_CHUNK]("../../etc", 1, 0)
