@@ -267,7 +267,8 @@ def _onnx_of(model: keras.Model) -> bytes:
     initializers = []
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32 and array.ndim > 1 and np.abs(array).max(initial=0) < 65504:
+        # A batch norm's vectors may stand there as [1, 1, 1, C]; rounding them costs more than they take up.
+        if array.dtype == np.float32 and np.squeeze(array).ndim > 1 and np.abs(array).max(initial=0) < 65504:
             initializers.append(numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half"))
             nodes.insert(0, helper.make_node("Cast", [f"{tensor.name}.half"], [tensor.name], to=TensorProto.FLOAT))
         else:

@@ -16,6 +16,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import onnx
+import onnx.numpy_helper
 import pytest
 
 from mien.errors import InputError, SettingsError
@@ -111,6 +113,10 @@ def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Pat
     pictures = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 1)).astype(np.float32)
     answers = [open_runtime(teacher, name, threads=1).logits(pictures) for name in RUNTIMES]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-3)
+    stored = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(teacher.onnx).graph.initializer]
+    halves = [array for array in stored if array.dtype == np.float16]
+    assert halves
+    assert all(np.squeeze(array).ndim > 1 for array in halves)  # no norm's statistics among them
     head = json.loads(str(checkpoint.load_arrays(tmp_path / "big" / checkpoint.CHECKPOINT_NAME)["head"]))
     assert head["progress"]["phase"] == 1
     second = mien(
