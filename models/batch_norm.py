@@ -18,20 +18,21 @@ class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None, mask: Any = None) -> keras.KerasTensor:
         """Return the features [N, H, W, C], normalised."""
-        learns = training and self.trainable and mask is None and not self.renorm
-        if not learns or keras.backend.backend() != "torch" or inputs.device.type != "cpu" or self._not_last(inputs):
+        if mask is not None or self.renorm or len(inputs.shape) != 4 or self.axis not in (-1, 3):
+            return super().call(inputs, training=training, mask=mask)
+        if keras.backend.backend() != "torch" or inputs.device.type != "cpu":
             return super().call(inputs, training=training, mask=mask)
         import torch
 
         gamma = ops.convert_to_tensor(self.gamma) if self.scale else None
         beta = ops.convert_to_tensor(self.beta) if self.center else None
-        outputs, mean, inverse = torch.native_batch_norm(
-            inputs.permute(0, 3, 1, 2), gamma, beta, None, None, True, 0.0, self.epsilon
-        )
-        variance = inverse.detach() ** -2 - self.epsilon
-        for moving, found in ((self.moving_mean, mean.detach()), (self.moving_variance, variance)):
-            moving.assign(ops.convert_to_tensor(moving) * self.momentum + found * (1.0 - self.momentum))
+        moving = [ops.convert_to_tensor(each) for each in (self.moving_mean, self.moving_variance)]
+        features = inputs.permute(0, 3, 1, 2)
+        if not (training and self.trainable):  # one node that exporters know, and runtimes fold into the layer before
+            outputs = torch.nn.functional.batch_norm(features, *moving, gamma, beta, False, 0.0, self.epsilon)
+            return outputs.permute(0, 2, 3, 1)
+        outputs, mean, inverse = torch.native_batch_norm(features, gamma, beta, None, None, True, 0.0, self.epsilon)
+        found = mean.detach(), inverse.detach() ** -2 - self.epsilon
+        for variable, before, now in zip((self.moving_mean, self.moving_variance), moving, found, strict=True):
+            variable.assign(before * self.momentum + now * (1.0 - self.momentum))
         return outputs.permute(0, 2, 3, 1)
-
-    def _not_last(self, inputs: keras.KerasTensor) -> bool:
-        return len(inputs.shape) != 4 or self.axis not in (-1, 3)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import onnx
+import onnxruntime
 from keras import ops
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -248,6 +249,20 @@ def _our_layout(array: NDArray[Any], name: str) -> NDArray[Any]:
     return changed.sum(axis=1, keepdims=True) if name == "stem.0.weight" else changed
 
 
+def _folded(path: Path) -> onnx.ModelProto:
+    """Return a model with norms folded into the layers before them, and without transpositions that undo each other.
+
+    Keras computes with channels last, ONNX with channels first: PyTorch exports two transpositions for each layer, and
+    OpenVINO keeps them. ONNX Runtime's basic optimisations, which use no operators of its own, leave few.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path.with_name("folded.onnx"))
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnx.load(options.optimized_model_filepath)
+
+
 def _onnx_of(model: keras.Model) -> bytes:
     """Return a model as ONNX with our names of input and output, matrices stored in fp16 and cast when loaded."""
     size = model.input_shape[1]
@@ -257,7 +272,7 @@ def _onnx_of(model: keras.Model) -> bytes:
         with warnings.catch_warnings():  # tracing with PyTorch warns of each shape that it takes as constant
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False)
-        found = onnx.load(path)
+        found = _folded(path)
     graph = found.graph
     nodes = list(graph.node)
     if graph.input[0].name != INPUT:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -113,7 +114,13 @@ def test_a_backbone_of_keras_learns_in_two_phases_and_then_teaches(tmp_path: Pat
     pictures = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 1)).astype(np.float32)
     answers = [open_runtime(teacher, name, threads=1).logits(pictures) for name in RUNTIMES]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-3)
-    stored = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(teacher.onnx).graph.initializer]
+    graph = onnx.load_from_string(teacher.onnx).graph
+    operators = Counter(node.op_type for node in graph.node)
+    assert operators["Conv"] > 30
+    assert operators["BatchNormalization"] == 0
+    assert operators["Transpose"] < 10
+    assert not any(node.domain for node in graph.node)
+    stored = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
     halves = [array for array in stored if array.dtype == np.float16]
     assert halves
     assert all(np.squeeze(array).ndim > 1 for array in halves)  # no norm's statistics among them
