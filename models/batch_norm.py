@@ -1,7 +1,7 @@
 """Batch norms: Keras' own, in one pass over the features where PyTorch trains on a CPU.
 
-Keras computes them in float32, step by step: half of a training step of an EfficientNet-Lite0, once its depthwise
-layers are quick.
+Keras computes them in float32, step by step: more than half of a training step of an EfficientNet-Lite0, once its
+depthwise layers are quick.
 """
 
 from __future__ import annotations

@@ -17,10 +17,7 @@ class Depthwise(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
             return super().call(inputs)
         from models import depthwise_torch
 
-        kernel = ops.convert_to_tensor(self.kernel)
-        if not kernel.requires_grad:  # nothing to learn; exporters understand Keras' own
-            return super().call(inputs)
-        outputs = depthwise_torch.convolve(inputs, kernel, self.strides[0], padding)
+        outputs = depthwise_torch.convolve(inputs, ops.convert_to_tensor(self.kernel), self.strides[0], padding)
         if self.use_bias:
             outputs = outputs + ops.convert_to_tensor(self.bias)
         return outputs if self.activation is None else self.activation(outputs)
