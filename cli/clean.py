@@ -75,7 +75,7 @@ def clean(
         warm_up_steps=100,
         ema=0.99,
     )
-    wanted = Wanted(backbone, stem, size, weights, (), backend.value, crops)
+    wanted = Wanted(backbone, stem, size, (weights,), (), backend.value, crops)
     console = Console()
     with TrainingView(console) as view:
 

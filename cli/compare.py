@@ -53,7 +53,7 @@ def compare(
         head_share=0.0 if weights == "none" else 0.15,
         precision=precision.value,
     )
-    several = [Wanted(name, size=size, start=weights, backend=backend.value) for name in backbone or DEFAULT]
+    several = [Wanted(name, size=size, start=(weights,), backend=backend.value) for name in backbone or DEFAULT]
     last: Comparison | None = None
     with TrainingView(console) as view:
 

@@ -14,11 +14,17 @@ def export(
     to: Annotated[Path | None, typer.Option(help="The zip to write; RUN/NAME.zip without it.")] = None,
     name: Annotated[str, typer.Option(help="Name of the weights.")] = "ferplus-atto",
     openvino: Annotated[Path | None, typer.Option(help="Also write an OpenVINO model into this folder.")] = None,
+    soup: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of another training of the same net, again for several: the mean of their weights."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write weights as one zip and as an OpenVINO model, load each again, and compare them with Keras on 500 faces.
 
     Example: [bold]mien export runs/atto ferplus.npz --openvino exported/[/bold]
+
+    Example: [bold]mien export runs/one ferplus.npz --soup runs/two --to soup.zip[/bold]
     """
     import json
 
@@ -29,7 +35,7 @@ def export(
     from models.training.run import export as export_run
 
     configure_logs("warning")
-    written, found = export_run(run, data, to, name, openvino)
+    written, found = export_run(run, data, to, name, openvino, tuple(soup or ()))
     if as_json:
         document = {"written": [str(path) for path in written], "check": {key: f.to_dict() for key, f in found.items()}}
         typer.echo(json.dumps(document, indent=1))

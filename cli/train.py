@@ -55,9 +55,12 @@ def train(
         typer.Option(min=0, max=512, help="Side of the input in pixels; 0: what fits the net.", rich_help_panel=_DATA),
     ] = 0,
     weights: Annotated[
-        str,
-        typer.Option(help="none, imagenet, a .zip of mien, a run's best.npz, or a .pth.", rich_help_panel=_DATA),
-    ] = "none",
+        list[str] | None,
+        typer.Option(
+            help="none, imagenet, a .zip of mien, a run's best.npz, or a .pth; again for the mean of several.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     heads: Annotated[
         str,
         typer.Option(
@@ -189,8 +192,9 @@ def train(
     from models.training.run import train as train_model
 
     configure_logs("warning")
+    start = tuple(weights or ("none",))
     if head_share is None:
-        head_share = 0.0 if weights == "none" else 0.15
+        head_share = 0.15 if start != ("none",) else 0.0
     plan = Plan(
         regularisation=Regularisation(drop_path=drop_path),
         augmentation=Augmentation(
@@ -212,7 +216,7 @@ def train(
         va_weight=va_weight,
         precision=precision.value,
     )
-    wanted = Wanted(backbone, stem, size, weights, tuple(teacher or ()), backend.value, crops, take, heads_named(heads))
+    wanted = Wanted(backbone, stem, size, start, tuple(teacher or ()), backend.value, crops, take, heads_named(heads))
     console = Console()
     with TrainingView(console) as view:
         finished = train_model(data, wanted, plan, out, name, resume, view.show)

@@ -29,7 +29,7 @@ _STARTS = {"none": "random weights", "imagenet": "weights learned on ImageNet"}
 
 def options_of(wanted: Wanted, plan: Plan) -> dict[str, Any]:
     """Return the options of a training; of files only the names are kept."""
-    start = wanted.start if wanted.start in _STARTS else Path(wanted.start).name
+    start = ", ".join(each if each in _STARTS else Path(each).name for each in wanted.start)
     flat = {name: value for name, value in _flat(asdict(plan)) if name not in _NOT_KEPT}
     return {
         "backbone": wanted.backbone,
@@ -61,7 +61,8 @@ def record(folder: Path, options: Options, resumed: bool) -> list[Options]:
 def sentences(history: Sequence[Options], took: str) -> list[str]:
     """Return what a run was made of; `took` says for how long it went on."""
     first = history[0]
-    start = _STARTS.get(first["start"], f"the weights {first['start']}")
+    several = "the mean of " if ", " in first["start"] else ""
+    start = _STARTS.get(first["start"], f"{several}the weights {first['start']}")
     teachers = f" Taught by {', '.join(first['teachers'])}." if first["teachers"] else ""
     told = [
         f"{first['backbone']}, starting from {start}.{teachers}",

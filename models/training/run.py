@@ -27,6 +27,7 @@ from models.training.fidelity import Fidelity
 from models.training.options import Options
 from models.training.plan import Listener, Plan
 from models.training.score import softmax
+from models.training.soup import mean_of
 from models.weights import CropGeometry, Weights
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ Backend = Literal["tensorflow", "torch", "jax"]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth).
+    """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth), or
+    several, whose mean it starts from.
 
     `crops` says that the pictures of a folder or CSV are faces cut out already. `take`, when not 0, is how many of the
     training faces are used, drawn at random: for a try. `heads`: what the net says of a face.
@@ -54,7 +56,7 @@ class Wanted:
     backbone: str = "convnext-atto"
     stem: str = ""
     size: int = 0
-    start: str = "none"
+    start: tuple[str, ...] = ("none",)
     teachers: tuple[Path, ...] = ()
     backend: Backend = "tensorflow"
     crops: bool = False
@@ -111,7 +113,7 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     resumed = resume and trainer.resume()
     history = options.record(folder, options.options_of(wanted, plan), resumed)
     trainer.run(listen)
-    finished = finish(folder, net, found.validation, name, licence_for(data))
+    finished = finish(net, best_arrays([folder]), found.validation, name, licence_for(data), folder / f"{name}.zip")
     facts = _facts(data, wanted, plan, found, folder, history)
     passes = trainer.progress.step / trainer.steps_per_epoch
     return replace(finished, passes=passes, report=tuple(_report(folder, finished, found.validation, facts)))
@@ -122,23 +124,33 @@ def licence_for(data: Path) -> str:
     return FERPLUS_LICENCE if data.suffix.lower() == ".npz" else OWN_LICENCE
 
 
-def finish(folder: Path, net: Net, validation: FaceSet, name: str, licence: str, to: Path | None = None) -> Finished:
-    """Export the best weights of a run's folder so far, calibrated on validation. Raises InputError without any."""
-    arrays = checkpoint.load_arrays(folder / checkpoint.BEST_NAME)
+def best_arrays(runs: Sequence[Path]) -> Arrays:
+    """Return the weights that a run's folder keeps, of several runs their mean.
+
+    Raises InputError for a folder without any, and for runs of different nets.
+    """
+    several = [(str(run), checkpoint.load_arrays(run / checkpoint.BEST_NAME)) for run in runs]
+    return several[0][1] if len(several) == 1 else mean_of(several)
+
+
+def finish(net: Net, arrays: Arrays, validation: FaceSet, name: str, licence: str, to: Path) -> Finished:
+    """Write weights as one file, calibrated on validation."""
     weights = net.weights(arrays, name)
     logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
     by = prior.shift(logits, validation.labels)
     weights = calibrated(replace(net.weights(_shifted(arrays, by), name), licence=licence), validation)
-    return Finished(weights, weights_file.save(weights, to or folder / f"{name}.zip"), by, _learned(arrays))
+    return Finished(weights, weights_file.save(weights, to), by, _learned(arrays))
 
 
 def export(
-    run: Path, data: Path, to: Path | None, name: str, openvino: Path | None
+    run: Path, data: Path, to: Path | None, name: str, openvino: Path | None, soup: Sequence[Path] = ()
 ) -> tuple[list[Path], Mapping[str, Fidelity]]:
     """Write the weights of a training's folder, or of a zip, again, and compare what was written with Keras.
 
+    With `soup`, folders of other trainings of the same net, it is the mean of the weights of all.
+
     Returns the files and, for each way they can be run, how far it is from Keras in 32 bits. Raises WeightsError, and
-    leaves nothing behind, when one is too far.
+    leaves nothing behind, when one is too far, and InputError for runs that cannot be averaged.
     """
     try:
         from models.training.loop import predict
@@ -148,14 +160,16 @@ def export(
     if run.is_dir():
         net = net_from(checkpoint.net_facts(run))
     else:
+        if soup:
+            raise InputError(f"{run} is no folder of a training: only such are averaged")
         loaded = weights_file.load(run)
         net = ConvNeXt(graph.architecture_of(loaded))
     validation = read_training_data(data, cutting_for(net, data, crops=False)).validation
     faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
     if run.is_dir():
         path = to or run / f"{name}.zip"
-        shift = finish(run, net, validation, name, licence_for(data), path).shift
-        arrays: Arrays = _shifted(checkpoint.load_arrays(run / checkpoint.BEST_NAME), shift)
+        best = best_arrays([run, *soup])
+        arrays: Arrays = _shifted(best, finish(net, best, validation, name, licence_for(data), path).shift)
     else:
         path = to or run.with_name(f"{name}.exported.zip")
         arrays = graph.read_arrays(loaded.onnx)
@@ -174,15 +188,23 @@ def export(
         raise
 
 
-def start_arrays(net: Net, start: str) -> Arrays | None:
-    """Return what a training starts from; None for random weights.
+def start_arrays(net: Net, start: Sequence[str]) -> Arrays | None:
+    """Return what a training starts from, of several weights their mean; None for random weights.
 
-    Raises InputError or WeightsError for a file that is missing, damaged, or of no use.
+    Raises InputError or WeightsError for a file that is missing, damaged, or of no use, and for files of several nets.
     """
+    if start[0] == "none":
+        if len(start) > 1:
+            raise InputError("none of several weights can be none: their mean is what a training starts from")
+        return None
+    if len(start) == 1:
+        return _arrays_of(net, start[0])
+    return mean_of([(path, _arrays_of(net, path)) for path in start])
+
+
+def _arrays_of(net: Net, start: str) -> Arrays:
     from models.training import applications
 
-    if start == "none":
-        return None
     if start == "imagenet":
         return net.imagenet()
     path = Path(start)

@@ -13,7 +13,7 @@ from models.training.plan import Augmentation, Plan
 from models.training.run import Wanted
 
 PLAN = Plan(learning_rate=1.5e-3, minutes=10)
-FROM_A_FILE = Wanted(start="somewhere/best.npz", teachers=(Path("elsewhere/big.zip"),))
+FROM_A_FILE = Wanted(start=("somewhere/best.npz",), teachers=(Path("elsewhere/big.zip"),))
 
 
 def test_a_run_that_goes_on_still_tells_where_it_began(tmp_path: Path) -> None:
@@ -23,6 +23,11 @@ def test_a_run_that_goes_on_still_tells_where_it_began(tmp_path: Path) -> None:
     assert told[0] == "convnext-atto, starting from the weights best.npz. Taught by big.zip."
     assert told[1].startswith("2 epochs. Batch 128, peak learning rate 0.0015")
     assert told[-1] == "Went on with teachers none, mixup 0.3, learning_rate 0.0005."
+
+
+def test_several_weights_to_start_from_are_told_of_as_their_mean() -> None:
+    told = sentences([options_of(Wanted(start=("runs/a.npz", "elsewhere/b.npz")), PLAN)], "")
+    assert told[0] == "convnext-atto, starting from the mean of the weights a.npz, b.npz."
 
 
 def test_nothing_is_told_of_a_run_that_goes_on_as_it_was(tmp_path: Path) -> None:
