@@ -92,6 +92,8 @@ def evaluate(
         raise SettingsError("a job measures faces as they are, and writes its report to --out: use --enqueue alone")
     if (out or wait) and not enqueue:
         raise SettingsError("--out and --wait are for jobs: add --enqueue, or use --report")
+    if record and tta:
+        raise SettingsError("--record is for figures of single views: leave out --tta")
     wanted = Wanted(split.value if split else None, crops, tta, corruptions)
     labelled = chosen_part(read_labelled(data, settings.photo_max_pixels, settings.smallest_face_px), wanted)
     if enqueue:

@@ -18,6 +18,9 @@ def export(
         list[Path] | None,
         typer.Option(help="Folder of another training of the same net, again for several: the mean of their weights."),
     ] = None,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="The pictures of a folder or CSV are faces that are cut out already.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write weights as one zip and as an OpenVINO model, load each again, and compare them with Keras on 500 faces.
@@ -35,7 +38,7 @@ def export(
     from models.training.run import export as export_run
 
     configure_logs("warning")
-    written, found = export_run(run, data, to, name, openvino, tuple(soup or ()))
+    written, found = export_run(run, data, to, name, openvino, soup=tuple(soup or ()), crops=crops)
     if as_json:
         document = {"written": [str(path) for path in written], "check": {key: f.to_dict() for key, f in found.items()}}
         typer.echo(json.dumps(document, indent=1))
@@ -48,4 +51,4 @@ def export(
     console = Console(highlight=False)
     console.print(table)
     for path in written:
-        console.print(f"written: {path}", soft_wrap=True)
+        console.print(f"written: {path}", soft_wrap=True, markup=False)

@@ -187,6 +187,7 @@ def train(
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
     from models.heads import heads_named
+    from models.training.checkpoint import CHECKPOINT_NAME
     from models.training.plan import Augmentation, Plan, Regularisation
     from models.training.run import UNUSABLE_NAME, Wanted
     from models.training.run import train as train_model
@@ -218,13 +219,18 @@ def train(
     )
     wanted = Wanted(backbone, stem, size, start, tuple(teacher or ()), backend.value, crops, take, heads_named(heads))
     console = Console()
-    with TrainingView(console) as view:
-        finished = train_model(data, wanted, plan, out, name, resume, view.show)
+    try:
+        with TrainingView(console) as view:
+            finished = train_model(data, wanted, plan, out, name, resume, view.show)
+    except KeyboardInterrupt:
+        if (out / CHECKPOINT_NAME).exists():
+            typer.echo(f"mien: stopped; the same command with --resume goes on from {out / CHECKPOINT_NAME}", err=True)
+        raise
     figures = finished.weights.figures["validation"]
     print_figures({**figures, **finished.label("validation")}, as_json=False, console=console)
-    console.print(f"written: {finished.path}", soft_wrap=True)
+    console.print(f"written: {finished.path}", soft_wrap=True, markup=False)
     for path in finished.report:
         if path.suffix != ".png":
-            console.print(f"written: {path}", soft_wrap=True)
+            console.print(f"written: {path}", soft_wrap=True, markup=False)
     if (out / UNUSABLE_NAME).exists():
-        console.print(f"pictures that could not be used, and why: {out / UNUSABLE_NAME}", soft_wrap=True)
+        console.print(f"pictures that could not be used, and why: {out / UNUSABLE_NAME}", soft_wrap=True, markup=False)

@@ -188,6 +188,9 @@ def read_torch(path: Path, model: keras.Model) -> dict[str, NDArray[Any]]:
 
     Raises InputError when the file cannot be read or its tensors do not fit the body, SettingsError without PyTorch.
     """
+    body = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
+    if body is None:
+        raise InputError(f"{path} is for an application of Keras, and this net is a ConvNeXt: give a .zip or an .npz")
     try:
         import torch
     except ImportError as error:
@@ -197,8 +200,9 @@ def read_torch(path: Path, model: keras.Model) -> dict[str, NDArray[Any]]:
         found = [value.numpy() for name, value in state.items() if not name.endswith("num_batches_tracked")]
     except Exception as error:  # torch raises what unpickling meets
         raise InputError(f"{path} is no readable PyTorch state dict ({error})") from error
-    body = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     variables = _in_torch_order(body)
+    if len(found) < len(variables):
+        raise InputError(f"{path} does not fit {body.name}: {len(found)} tensors for {len(variables)}")
     for variable, array in zip(variables, found, strict=False):
         changed = _keras_kernel(array, variable)
         if changed.shape != tuple(variable.shape):

@@ -8,6 +8,7 @@ over half of the remaining votes; "unknown" and "not a face" are left out.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,7 @@ def read_npz(path: Path | str) -> FerPlus:
             names = np.asarray(arrays["name"]) if "name" in arrays else None
     except KeyError as error:
         raise InputError(f"{source} holds no array {error}: images, votes and split are needed") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{source} is no readable npz ({error}): fetch it again") from error
     if pictures.ndim != 3 or pictures.dtype != np.uint8 or votes.shape != (len(pictures), len(VOTE_COLUMNS)):
         raise InputError(
@@ -103,6 +104,8 @@ def read_npz(path: Path | str) -> FerPlus:
     votes, split = votes.astype(np.int64), split.astype(np.int64)
     if names is None:
         return FerPlus(pictures, votes, split)
+    if names.shape != split.shape:
+        raise InputError(f"{source}: name must have one entry for each of the {len(pictures)} images")
     named = names != ""
     return FerPlus(pictures[named], votes[named], split[named], tuple(str(name) for name in names[named]))
 

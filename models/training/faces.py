@@ -50,28 +50,32 @@ def read_training_data(
     cutting: Cutting,
     *,
     share: float = 0.1,
-    seed: int = 0,
     listen: Listener = lambda *_: None,
     with_points: bool = False,
 ) -> TrainingData:
     """Return faces to train on and to validate with.
 
     An npz is taken by the rules of FER+. Data with a column or folders of splits keeps them; other data is split:
-    `share` of each emotion for validation, copies of one picture on one side. Training pictures that repeat a
+    `share` of each emotion for validation, copies of one picture on one side. That choice is always the same one, so
+    that no later run or export judges itself by pictures that it learned from. Training pictures that repeat a
     validation or test picture are left out. Raises InputError when the data cannot be used (see `read_labelled`), when
     a split has no faces, or, before a face is cut, when `with_points` it has no valence and arousal.
     """
     if path.suffix.lower() == ".npz":
         raw = read_npz(path)
-        return TrainingData(training_set(raw), face_set(raw, "validation"))
+        try:
+            return TrainingData(_several_emotions(training_set(raw)), face_set(raw, "validation"))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     data = read_labelled(path)
     data = data.take(np.flatnonzero(data.clear))
+    _need_splits(data, path)
     points = _points(data)
     if with_points and (points is None or np.isnan(points).any(axis=1).all()):
         raise _no_points(str(path))
     pictures, found, failures = cut_all(data, cutting, listen)
     data = data.take(found)
-    split = data.split if data.split is not None else _split(data, pictures, share, seed)
+    split = data.split if data.split is not None else _split(data, pictures, share)
     faces = FaceSet(pictures, data.targets, data.labels, np.zeros(len(data), bool), _points(data), data.va_truth)
     validation = faces.where(split == SPLITS.index("validation"))
     train = faces.where(split == SPLITS.index("train"))
@@ -79,10 +83,7 @@ def read_training_data(
         if len(part) == 0:
             raise InputError(f"the {name} split of {path} holds no face: {len(faces)} were found in all of it")
     copies = copies_of(_grey(train.pictures), _grey(pictures[split != SPLITS.index("train")]))
-    train = train.where(~copies)
-    if len(np.unique(train.labels)) < 2:
-        raise InputError(f"the training split of {path} has faces of one emotion only: at least two are needed")
-    return TrainingData(train, validation, failures)
+    return TrainingData(_several_emotions(train.where(~copies), f" of {path}"), validation, failures)
 
 
 def cut_all(
@@ -127,9 +128,24 @@ def _no_points(where: str) -> InputError:
     )
 
 
-def _split(data: LabelledData, pictures: NDArray[np.uint8], share: float, seed: int) -> NDArray[np.int64]:
+def _several_emotions(train: FaceSet, where: str = "") -> FaceSet:
+    if len(np.unique(train.labels)) < 2:
+        raise InputError(f"the training split{where} has faces of one emotion only: at least two are needed")
+    return train
+
+
+def _need_splits(data: LabelledData, path: Path) -> None:
+    """Raise InputError, before a picture is read, when the data names splits and one of them is empty."""
+    if data.split is None:
+        return
+    for name in ("train", "validation"):
+        if not (data.split == SPLITS.index(name)).any():
+            raise InputError(f"the {name} split of {path} holds no face: none of its pictures has a clear label")
+
+
+def _split(data: LabelledData, pictures: NDArray[np.uint8], share: float) -> NDArray[np.int64]:
     names = [data.pictures.name(row) for row in range(len(data))]
-    chosen = held_out(data.labels, groups_of(prints_of(pictures)), names, share, seed)
+    chosen = held_out(data.labels, groups_of(prints_of(pictures)), names, share)
     return np.where(chosen, SPLITS.index("validation"), SPLITS.index("train"))
 
 

@@ -217,9 +217,16 @@ def part_of(data: LabelledData, split: Split | None) -> LabelledData:
     return part
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _from_table(source: Path, table: labelled_csv.Table) -> LabelledData:
     """Return the rows that a folder or CSV gave as arrays."""
-    if not any(path.exists() for path in table.paths):
+    if not any(_is_there(path) for path in table.paths):
         raise InputError(
             f"{table.where(0)}: {table.paths[0]} does not exist, nor does any other picture that {source} names"
         )

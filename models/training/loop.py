@@ -30,6 +30,8 @@ from models.training.runlog import RunLog
 from models.training.teacher import Teacher
 
 EVALUATION_BATCH = 256
+LEAST_SHARED = 0.5
+"""Of a net's parameters, how many weights to start from must have; what is missing (stem, head) stays random."""
 
 
 class Trainer:
@@ -64,6 +66,7 @@ class Trainer:
         some = np.random.default_rng(plan.seed).permutation(len(train))[: statistics.PICTURES]
         self._some_pictures = prepare(train.pictures[some], net.input_size)
         self._log = RunLog(folder)
+        self._sound = True
         self._started = time.monotonic()
         self._saved = self._started
 
@@ -103,13 +106,23 @@ class Trainer:
         return True
 
     def run(self, listen: Listener) -> checkpoint.Progress:
-        """Train until the plan is done, telling `listen` about it; the averaged weights to keep are in the folder."""
+        """Train until the plan is done, telling `listen` about it; the averaged weights to keep are in the folder.
+
+        Raises InputError when the loss is no number any more; the checkpoint before that stays.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.progress.step == 0:
+            self._log.begin()
+            (self.folder / checkpoint.BEST_NAME).unlink(missing_ok=True)  # of an older run that left no checkpoint
         try:
             while not self.done:
                 self._epoch(listen)
+            if self.progress.best_accuracy < 0:  # the run was stopped before it could judge an epoch
+                self.evaluate()
+                self._keep()
         finally:  # also on Ctrl-C: what was learned is kept
-            self._save()
+            if self._sound:
+                self._save()
             self._log.close()
         return self.progress
 
@@ -129,7 +142,7 @@ class Trainer:
                 self.progress.phase = 1
                 self._prepare_phase()
             self.optimizer.learning_rate = learning_rate(self.plan, self.progress.step, self.part)
-            losses.append(float(self._step(batch)))
+            losses.append(self._sound_loss(float(self._step(batch))))
             self.model.reset_metrics()
             self.progress.step += 1
             if self.progress.step % 10 == 0:
@@ -140,6 +153,14 @@ class Trainer:
                 break
         speed = len(losses) * self.plan.batch / (time.monotonic() - began)
         self._end_epoch(epoch, float(np.mean(losses)), speed, listen)
+
+    def _sound_loss(self, loss: float) -> float:
+        self._sound = math.isfinite(loss)
+        if not self._sound:
+            raise InputError(
+                f"the training diverged in step {self.progress.step + 1} (loss {loss}): lower --learning-rate"
+            )
+        return loss
 
     def _step(self, batch: Batch) -> Any:
         if self._measures_va:
@@ -157,7 +178,7 @@ class Trainer:
         counted = 0.0 if math.isnan(ccc) else ccc
         is_best = self.progress.take(scores.accuracy, counted, scores.nll, self.plan.va_weight)
         if is_best or self.plan.keep == "last":
-            checkpoint.save_arrays(self.folder / checkpoint.BEST_NAME, self.net.arrays(self.averaged))
+            self._keep()
         rate = learning_rate(self.plan, self.progress.step, self.part)
         report = EpochReport(
             epoch=epoch,
@@ -174,6 +195,9 @@ class Trainer:
         self._log.write(report)
         listen(report)
 
+    def _keep(self) -> None:
+        checkpoint.save_arrays(self.folder / checkpoint.BEST_NAME, self.net.arrays(self.averaged))
+
     def _prepare_phase(self) -> None:
         """Set which layers learn, and an optimizer for them; the weights stay as they are."""
         freeze(self.model, head_only=self.progress.phase == 0, unfreeze=self.plan.unfreeze)
@@ -188,8 +212,12 @@ class Trainer:
         own = self.net.arrays(self.model)
         tried = {name: fitted(array, own[name]) for name, array in arrays.items() if name in own}
         fitting = {name: array for name, array in tried.items() if array is not None}
-        if not fitting:
-            raise InputError("the weights to start from have nothing in common with this net: choose others")
+        share = sum(own[name].size for name in fitting) / sum(array.size for array in own.values())
+        if share < LEAST_SHARED:
+            raise InputError(
+                f"the weights to start from are those of another net: {share:.0%} of this one's parameters are among"
+                " them. Choose others, or another --backbone"
+            )
         self.net.restore(self.model, {**own, **fitting})
 
     def _save(self) -> None:

@@ -21,6 +21,8 @@ from models.weights import Weights
 
 Arrays = Mapping[str, NDArray[Any]]
 PREFIX = "convnext-"
+SIZES = range(8, 513)
+"""Sides of the input in pixels that a net can have."""
 
 
 class Net(Protocol):
@@ -118,8 +120,15 @@ class Application:
         return _without_default(asdict(self))
 
     def build(self, how: Regularisation | None = None) -> keras.Model:
-        """Return a new model with random weights; of `how` only the head's dropout acts."""
-        return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0, self.heads)
+        """Return a new model with random weights; of `how` only the head's dropout acts.
+
+        Raises SettingsError when Keras has no such backbone for the input's size.
+        """
+        try:
+            return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0, self.heads)
+        except ValueError as error:
+            said = " ".join(str(error).split())
+            raise SettingsError(f"{self.backbone} cannot be built for {self.input_size} px: {said}") from error
 
     def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
         """Return all weights and statistics by place and path."""
@@ -141,7 +150,10 @@ class Application:
 
 
 def net_of(backbone: str, stem: str = "", size: int = 0, heads: Heads = EMOTION) -> Net:
-    """Return the net that `--backbone`, `--stem`, `--size`, `--heads` name; raises SettingsError for an unknown one."""
+    """Return the net that `--backbone`, `--stem`, `--size`, `--heads` name; raises SettingsError for an unknown one,
+    and for a size out of range."""
+    if size and size not in SIZES:
+        raise SettingsError(f"--size {size} is out of range: {SIZES[0]} to {SIZES[-1]} pixels")
     variant = backbone.removeprefix(PREFIX)
     if variant in FAMILY:
         small = variant in ("atto", "femto", "pico", "nano")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError, RuntimeMissing, WeightsError
+from mien.errors import InputError, RuntimeMissing
 from mien.settings import load_settings
 from models import graph
 from models import weights as weights_file
@@ -101,10 +103,12 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
 
     net = net_of(wanted.backbone, wanted.stem, wanted.size, wanted.heads)
     checkpoint.need_space(folder, net.build().count_params())
+    if resume:
+        checkpoint.load(folder, net.facts)  # refused now, not after all pictures have been cut
     start = start_arrays(net, wanted.start)
     teachers = [weights_file.load(path) for path in wanted.teachers]
     cutting = cutting_for(net, data, wanted.crops)
-    found = read_training_data(data, cutting, seed=plan.seed, with_points="va" in wanted.heads)
+    found = read_training_data(data, cutting, with_points="va" in wanted.heads)
     if 0 < wanted.take < len(found.train):
         found = replace(found, train=_some(found.train, wanted.take, plan.seed))
     _write_unusable(found.failures, folder)
@@ -143,49 +147,81 @@ def finish(net: Net, arrays: Arrays, validation: FaceSet, name: str, licence: st
 
 
 def export(
-    run: Path, data: Path, to: Path | None, name: str, openvino: Path | None, soup: Sequence[Path] = ()
+    run: Path,
+    data: Path,
+    to: Path | None,
+    name: str,
+    openvino: Path | None,
+    *,
+    soup: Sequence[Path] = (),
+    crops: bool = False,
 ) -> tuple[list[Path], Mapping[str, Fidelity]]:
     """Write the weights of a training's folder, or of a zip, again, and compare what was written with Keras.
 
-    With `soup`, folders of other trainings of the same net, it is the mean of the weights of all.
+    With `soup`, folders of other trainings of the same net, it is the mean of the weights of all. `crops`: the pictures
+    of a folder or CSV are faces cut out already.
 
-    Returns the files and, for each way they can be run, how far it is from Keras in 32 bits. Raises WeightsError, and
-    leaves nothing behind, when one is too far, and InputError for runs that cannot be averaged.
+    Returns the files and, for each way they can be run, how far it is from Keras in 32 bits. Raises WeightsError when
+    one is too far, and InputError for runs that cannot be averaged; what is there already stays then.
     """
     try:
         from models.training.loop import predict
         from models.training.nets import ConvNeXt, net_from
     except ImportError as error:
         raise RuntimeMissing(f"an export is compared with Keras ({error}): install mien[train]") from error
+    if openvino is not None and openvino.exists() and not openvino.is_dir():
+        raise InputError(f"{openvino} is a file: give a folder for the OpenVINO model")
     if run.is_dir():
-        net = net_from(checkpoint.net_facts(run))
+        net = net_from(_facts_of([run, *soup]))
+        arrays = best_arrays([run, *soup])
     else:
         if soup:
             raise InputError(f"{run} is no folder of a training: only such are averaged")
         loaded = weights_file.load(run)
         net = ConvNeXt(graph.architecture_of(loaded))
-    validation = read_training_data(data, cutting_for(net, data, crops=False)).validation
-    faces = validation.where(np.arange(len(validation)) < fidelity.FACES)
-    if run.is_dir():
-        path = to or run / f"{name}.zip"
-        best = best_arrays([run, *soup])
-        arrays: Arrays = _shifted(best, finish(net, best, validation, name, licence_for(data), path).shift)
-    else:
-        path = to or run.with_name(f"{name}.exported.zip")
         arrays = graph.read_arrays(loaded.onnx)
-        weights_file.save(replace(loaded, onnx=net.weights(arrays, loaded.name).onnx), path)
+    path = to or (run / f"{name}.zip" if run.is_dir() else run.with_name(f"{name}.exported.zip"))
+    found = read_training_data(data, cutting_for(net, data, crops))
     model = net.build()
     net.restore(model, arrays)
-    pictures = prepare(faces.pictures, net.input_size)
-    written = [path]
-    try:
-        extra = fidelity.write_openvino(weights_file.load(path), openvino) if openvino else None
-        written += [extra, extra.with_suffix(".bin")] if extra else []
-        return written, fidelity.check(predict(model, pictures), path, pictures, extra)
-    except WeightsError:
-        for each in written:
-            each.unlink(missing_ok=True)
-        raise
+    if soup:
+        arrays = _settled(net, model, found.train)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and checked there: a file that misses a bound must not take the place of an older one.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as aside:
+        draft = Path(aside) / path.name
+        if run.is_dir():
+            shift = finish(net, arrays, found.validation, name, licence_for(data), draft).shift
+            net.restore(model, _shifted(arrays, shift))
+        else:
+            weights_file.save(replace(loaded, onnx=net.weights(arrays, loaded.name).onnx), draft)
+        some = found.validation.where(np.arange(len(found.validation)) < fidelity.FACES)
+        pictures = prepare(some.pictures, net.input_size)
+        extra = fidelity.write_openvino(weights_file.load(draft), Path(aside)) if openvino else None
+        differences = fidelity.check(predict(model, pictures), draft, pictures, extra)
+        written = [draft.replace(path)]
+        if openvino is not None and extra is not None:
+            openvino.mkdir(parents=True, exist_ok=True)
+            written += [Path(shutil.move(each, openvino / each.name)) for each in (extra, extra.with_suffix(".bin"))]
+    return written, differences
+
+
+def _facts_of(runs: Sequence[Path]) -> Mapping[str, Any]:
+    """Return what the checkpoints of runs say of their net; raises InputError when it is not the same one in all."""
+    facts = [checkpoint.net_facts(run) for run in runs]
+    for run, other in zip(runs, facts, strict=True):
+        if other != facts[0]:
+            raise InputError(f"{run} and {runs[0]} trained different nets: their weights have no mean")
+    return facts[0]
+
+
+def _settled(net: Net, model: Any, train: FaceSet) -> Arrays:
+    """Return the weights of a model with running statistics that fit them: the mean of several runs' fits none."""
+    from models.training import statistics
+
+    few = train.where(np.random.default_rng(0).permutation(len(train)) < statistics.PICTURES)
+    statistics.settle(model, model, prepare(few.pictures, net.input_size))
+    return net.arrays(model)
 
 
 def start_arrays(net: Net, start: Sequence[str]) -> Arrays | None:
@@ -266,7 +302,7 @@ def _write_unusable(failures: Mapping[str, str], folder: Path) -> None:
     if not failures:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / UNUSABLE_NAME).open("w", newline="") as file:
+    with (folder / UNUSABLE_NAME).open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file).writerows([("path", "reason"), *failures.items()])
 
 

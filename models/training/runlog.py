@@ -21,6 +21,10 @@ class RunLog:
         self._folder = folder
         self._writer: Any = None
 
+    def begin(self) -> None:
+        """Forget what an earlier run wrote here."""
+        (self._folder / LOG_NAME).unlink(missing_ok=True)
+
     def write(self, report: EpochReport) -> None:
         """Append one epoch."""
         path = self._folder / LOG_NAME

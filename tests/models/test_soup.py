@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import InputError
+from mien.errors import InputError, WeightsError
+from mien.types import EMOTIONS
 from models import graph
 from models import weights as weights_file
-from models.training import checkpoint
-from models.training.run import best_arrays
+from models.training import checkpoint, fidelity
+from models.training.run import best_arrays, export
 from models.training.soup import mean_of
+from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import write_npz
 
+HAPPY, SAD = (EMOTIONS.index(name) for name in ("happy", "sad"))
 ROOT = Path(weights_file.__file__).parents[1]
 
 
@@ -88,3 +91,35 @@ def test_a_file_is_no_run_to_average(tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "is no folder of a training" in run.stderr
     assert not (tmp_path / "soup.zip").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_export_is_judged_by_pictures_that_the_run_did_not_learn_from(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "faces", {"happy": HAPPY, "sad": SAD}, each=60)
+    run = tmp_path / "run"
+    short = ("--crops", "--head-share", 0, "--epochs", 1, "--batch", 16, "--seed", 7)
+    done = command("train", tmp_path / "faces", *short, "--weights", weights_file.default_path(), "--out", run)
+    assert done.returncode == 0, done.stderr
+    done = command("export", run, tmp_path / "faces", "--crops", "--to", tmp_path / "again.zip")
+    assert done.returncode == 0, done.stderr
+    before, after = (weights_file.load(path) for path in (run / "ferplus-atto.zip", tmp_path / "again.zip"))
+    assert after.figures["validation"] == before.figures["validation"]
+    assert after.temperature == before.temperature
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_an_export_that_misses_a_bound_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    data = write_npz(tmp_path / "faces.npz", per_split=(32, 64, 32))
+    older = weights_file.save(weights_file.load(), tmp_path / "older.zip")
+    content = older.read_bytes()
+    monkeypatch.setattr(fidelity, "HALF", fidelity.Bounds(0.0, 0.0, 1.0))
+    with pytest.raises(WeightsError, match="off at most"):
+        export(weights_file.default_path(), data, older, "ferplus-atto", tmp_path / "openvino")
+    assert older.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"faces.npz", "older.zip"}
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match="taken is a file: give a folder"):
+        export(weights_file.default_path(), data, older, "ferplus-atto", tmp_path / "taken")

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -23,12 +23,17 @@ import pytest
 
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
+from models import graph
 from models import weights as weights_file
 from models.runtime import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz, training_set
 from models.training.plan import Plan
 from tests.models.tiny_faces import picture, write_npz
+
+if TYPE_CHECKING:
+    from models.training.loop import Trainer
+    from models.training.nets import Arrays
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 ROOT = Path(weights_file.__file__).parents[1]
@@ -58,6 +63,23 @@ def test_arrays_that_were_cut_short_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "best.npz").write_bytes((tmp_path / "best.npz").read_bytes()[:500])
     with pytest.raises(InputError, match=r"best\.npz"):
         checkpoint.load_arrays(tmp_path / "best.npz")
+
+
+@pytest.mark.parametrize("damage", ["bytes", "npy"])
+def test_arrays_that_are_something_else_are_one_clear_error(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "best.npz"
+    if damage == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        np.savez_compressed(path, images=np.random.default_rng(0).integers(0, 255, 4000, np.uint8))
+        content = bytearray(path.read_bytes())
+        content[200:260] = bytes(60)
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"best\.npz cannot be read"):
+        checkpoint.load_arrays(path)
+    with pytest.raises(InputError, match=r"best\.npz (is no readable npz|holds no array)"):
+        read_npz(path)
 
 
 @pytest.mark.slow
@@ -175,6 +197,89 @@ def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", 
         trainer.evaluate()
         last, arrays = net.arrays(trainer.averaged), checkpoint.load_arrays(kept)
         assert all(np.array_equal(last[name], array) for name, array in arrays.items())
+
+
+def trainer_of(folder: Path, plan: Plan, backbone: str = "convnext-atto", start: Arrays | None = None) -> Trainer:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.loop import Trainer
+    from models.training.nets import net_of
+
+    raw = read_npz(write_npz(folder.parent / "faces.npz", per_split=(64, 32, 8)))
+    net = net_of(backbone, "conv-4", 32)
+    return Trainer(plan, net, training_set(raw), face_set(raw, "validation"), folder, start=start)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_weights_of_another_net_are_no_start(tmp_path: Path) -> None:
+    shipped = graph.read_arrays(weights_file.load().onnx)
+    with pytest.raises(InputError, match=r"another net: 0% of this one's parameters"):
+        trainer_of(tmp_path / "run", Plan(epochs=1, batch=32), "convnext-femto", shipped)
+    trainer_of(tmp_path / "run", Plan(epochs=1, batch=32), "convnext-atto", shipped)  # another stem: the rest fits
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_training_that_diverges_says_so_and_keeps_no_broken_checkpoint(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path / "run", Plan(epochs=9, batch=32, learning_rate=1e30, warm_up_steps=1))
+    with np.errstate(all="ignore"), pytest.raises(InputError, match=r"diverged in step \d+ .*lower --learning-rate"):
+        trainer.run(lambda _: None)
+    assert not (tmp_path / "run" / checkpoint.CHECKPOINT_NAME).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_run_that_was_stopped_before_it_judged_an_epoch_can_be_finished(tmp_path: Path) -> None:
+    plan = Plan(epochs=1, batch=32)
+    stopped = trainer_of(tmp_path / "run", plan)
+    stopped.progress.step = stopped.steps_per_epoch  # as if Ctrl-C had come in the evaluation of the last epoch
+    stopped.run(lambda _: None)
+    best = tmp_path / "run" / checkpoint.BEST_NAME
+    best.unlink()
+    again = trainer_of(tmp_path / "run", plan)
+    assert again.resume()
+    again.run(lambda _: None)
+    assert best.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_new_run_counts_its_own_epochs_only(tmp_path: Path) -> None:
+    for _ in range(2):
+        trainer_of(tmp_path / "run", Plan(epochs=1, batch=32)).run(lambda _: None)
+        (tmp_path / "run" / checkpoint.CHECKPOINT_NAME).unlink()  # killed before there was one
+    assert len(log_of(tmp_path / "run")) == 1
+
+
+def test_a_file_of_pytorch_is_for_applications_only(tmp_path: Path) -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.applications import read_torch
+    from models.training.nets import net_of
+
+    with pytest.raises(InputError, match=r"lite0\.pth is for an application of Keras, and this net is a ConvNeXt"):
+        read_torch(tmp_path / "lite0.pth", net_of("convnext-atto").build())
+
+
+@pytest.mark.parametrize("size", ["4", "600"])
+def test_a_size_that_no_net_has_is_refused(size: str, tmp_path: Path) -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.nets import net_of
+
+    with pytest.raises(SettingsError, match=rf"--size {size} is out of range: 8 to 512 pixels"):
+        net_of("convnext-atto", "", int(size))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_backbone_that_is_not_built_so_small_is_one_clear_error() -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.nets import net_of
+
+    with pytest.raises(SettingsError, match="inceptionv3 cannot be built for 48 px"):
+        net_of("inceptionv3", "", 48).build()
 
 
 def test_a_folder_without_room_is_refused_and_left_as_it_was(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mien.errors import InputError
 from mien.types import EMOTIONS, Box, Detection
 from models.picture import Picture
+from models.training.data import VOTE_COLUMNS
 from models.training.faces import Cutting, read_training_data
 from models.training.holdout import groups_of, held_out, prints_of
 from models.weights import CropGeometry
@@ -136,3 +137,46 @@ def test_too_little_to_hold_out_is_one_clear_error(tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path, {"happy": HAPPY, "sad": SAD}, each=2)
     with pytest.raises(InputError, match=r"validation split of .* holds no face"):
         read_training_data(folder, CROPS)
+
+
+def test_data_of_one_emotion_is_refused_in_an_npz_too(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "faces.npz", per_split=(32, 16, 16))
+    with np.load(path) as arrays:
+        one = {name: np.array(arrays[name]) for name in arrays.files}
+    one["votes"][:] = 0
+    one["votes"][:, VOTE_COLUMNS.index("happy")] = 10
+    np.savez(path, **one)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"faces\.npz: the training split has faces of one emotion only"):
+        read_training_data(path, CROPS)
+
+
+def test_an_empty_split_is_found_before_a_picture_is_read(tmp_path: Path) -> None:
+    rows = [f"missing/{index}.png,{name},train" for index, name in enumerate(("happy", "sad") * 4)]
+    there = tmp_path / "there.png"
+    there.write_bytes(b"never decoded")
+    (tmp_path / "faces.csv").write_text("\n".join(["path,label,split", "there.png,happy,train", *rows]))
+    heard: list[int] = []
+    with pytest.raises(InputError, match=r"validation split of .*faces\.csv holds no face"):
+        read_training_data(tmp_path / "faces.csv", CROPS, listen=lambda done, _: heard.append(done))
+    assert heard == []
+
+
+def test_a_path_that_no_file_can_have_is_one_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("happy", "sad"):
+        for index in range(6):
+            write_picture(tmp_path / f"{name}{index}.png", picture(EMOTIONS.index(name), rng))
+    rows = [f"{name}{index}.png,{name}" for index in range(6) for name in ("happy", "sad")]
+    (tmp_path / "faces.csv").write_text("\n".join(["path,label", f"{'long' * 2000}.png,happy", *rows]))
+    data = read_training_data(tmp_path / "faces.csv", CROPS, share=0.2)
+    assert len(data.failures) == 1
+    assert len(data.train) + len(data.validation) == 12
+
+
+def test_names_that_do_not_fit_the_pictures_are_refused(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "faces.npz", per_split=(8, 8, 8))
+    with np.load(path) as arrays:
+        several = {name: np.array(arrays[name]) for name in arrays.files}
+    np.savez(path, **{**several, "name": np.array(["one"])})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="name must have one entry for each of the 24 images"):
+        read_training_data(path, CROPS)
