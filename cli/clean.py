@@ -16,7 +16,7 @@ def clean(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz, a folder of class folders, or a CSV.")],
     out: Annotated[Path, typer.Option(help="Folder for the lists, the page and the trainings.", rich_help_panel=_RUN)],
     relabel: Annotated[
-        bool, typer.Option(help="Give suspects the suggested emotion in cleaned.csv; else they are left out.")
+        bool, typer.Option(help="Give suspects the suggested emotion in the cleaned data; else they are left out.")
     ] = False,
     least_margin: Annotated[
         float,
@@ -49,10 +49,11 @@ def clean(
         PrecisionName, typer.Option(help="Of the computation.", rich_help_panel=_RUN)
     ] = PrecisionName.FLOAT32,
 ) -> None:
-    """Find labels that are probably wrong: a list, a page of pictures, and a CSV without them to train on.
+    """Find labels that are probably wrong: a list, a page of pictures, and the data without them to train on.
 
-    Each picture is judged by a classifier that was trained on the other parts of the data. Started again with the same
-    --out, a run goes on where it was stopped.
+    That is cleaned.npz for an npz, cleaned.csv for a folder or a CSV, whose other columns are kept. Each picture is
+    judged by a classifier that was trained on the other parts of the data. The same command again goes on where a run
+    was stopped; other data or other options for the trainings need another --out.
 
     Example: [bold]mien clean faces/ --out cleaned[/bold]
     """
@@ -60,7 +61,6 @@ def clean(
 
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
-    from models.training.clean import CLEANED_NAME, PAGE_NAME, SUSPECTS_NAME
     from models.training.clean import clean as clean_labels
     from models.training.plan import Listener, Plan
     from models.training.run import Wanted
@@ -91,5 +91,5 @@ def clean(
     if found.failures:
         name, why = next(iter(found.failures.items()))
         console.print(f"{len(found.failures):,} pictures could not be judged, such as {name}: {why}", soft_wrap=True)
-    for name in (SUSPECTS_NAME, PAGE_NAME, CLEANED_NAME):
+    for name in found.names:
         console.print(f"written: {out / name}", soft_wrap=True)

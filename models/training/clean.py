@@ -20,8 +20,10 @@ from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
 from models.training import checkpoint
-from models.training.data import SPLITS, FaceSet
+from models.training.cleaned import Source, source_of
+from models.training.data import FaceSet
 from models.training.faces import cut_all
+from models.training.fingerprint import claim, fingerprint_of
 from models.training.holdout import groups_of, prints_of
 from models.training.labelled import LabelledData, read_labelled
 from models.training.plan import Listener, Plan
@@ -32,20 +34,30 @@ from models.training.suspects import Suspects, folds_of, suspects_of
 if TYPE_CHECKING:
     from models.training.nets import Net
 
-SUSPECTS_NAME, CLEANED_NAME, PAGE_NAME = "suspects.csv", "cleaned.csv", "suspects.html"
+SUSPECTS_NAME, PAGE_NAME = "suspects.csv", "suspects.html"
 GALLERY = 240
 _PROBABILITIES = "probabilities.npy"
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What was found: pictures judged and not (with the reason), and the suspects, as rows of `data`."""
+    """What was found in `data`, which was read from `source`.
+
+    `rows` [N] are the rows of the data that were judged, `crops` their faces, uint8 [N, side, side] or in colours;
+    `suspects` are rows of these. `failures`: why others could not be judged, by name.
+    """
 
     data: LabelledData
+    source: Source
     crops: NDArray[np.uint8]
     rows: NDArray[np.int64]
     suspects: Suspects
     failures: dict[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the files are called that `write` writes."""
+        return SUSPECTS_NAME, PAGE_NAME, self.source.cleaned_name
 
 
 def clean(
@@ -59,38 +71,61 @@ def clean(
     least_margin: float = 0.0,
     listen: Callable[[int], Listener] = lambda _: lambda __: None,
 ) -> Cleaned:
-    """Train once for each fold on the others, and write suspects.csv, suspects.html and cleaned.csv into `folder`.
+    """Train once for each fold on the others, and write suspects.csv, suspects.html and the cleaned data to `folder`.
 
-    In cleaned.csv suspects are left out, or carry the suggested emotion with `relabel`. A run that was stopped goes on
-    where it was. `listen(fold)` gives who hears of a fold's training. Raises InputError when the data cannot be used.
+    The cleaned data is an npz for an npz, else a CSV. In it suspects are left out, or carry the suggested emotion with
+    `relabel`. A run that was stopped goes on where it was. `listen(fold)` gives who hears of a fold's training. Raises
+    InputError when the data cannot be used, or `folder` holds the cleaning of other data or with other options.
     """
     choose_backend(wanted.backend)
     from models.training.nets import net_of
 
     net = net_of(wanted.backbone, wanted.stem, wanted.size)
     data = read_labelled(path)
-    data = data.take(np.flatnonzero(data.clear))
+    source = source_of(path, data)
+    clear = np.flatnonzero(data.clear)
     checkpoint.need_space(folder, net.build().count_params(), runs=folds)
-    crops, rows, failures = cut_all(data, cutting_for(net, path, wanted.crops))
+    crops, found, failures = cut_all(data.take(clear), cutting_for(net, path, wanted.crops))
+    rows = clear[found]
     labels = data.labels[rows]
-    if np.bincount(labels, minlength=len(EMOTIONS)).max() < folds or len(np.unique(labels)) < 2:
-        raise InputError(f"{path} has too few faces ({len(rows)}) for {folds} folds: give more, or fewer --folds")
-    places = folds_of(labels, groups_of(prints_of(crops)), folds, plan.seed)
+    places = places_of(str(path), labels, groups_of(prints_of(crops)), folds, plan)
     probabilities = np.zeros((len(rows), len(EMOTIONS)))
     faces = FaceSet(crops, np.eye(len(EMOTIONS), dtype=np.float32)[labels], labels, np.zeros(len(rows), bool))
+    claim(folder, fingerprint_of(faces, places, net.facts, wanted, plan))
     for fold in range(folds):
         held = places == fold
         probabilities[held] = _judged(net, wanted, plan, faces, held, folder / f"fold-{fold + 1}", listen(fold))
-    found = Cleaned(data, crops, rows, suspects_of(probabilities, labels, least_margin), failures)
-    write(found, folder, relabel)
-    return found
+    cleaned = Cleaned(data, source, crops, rows, suspects_of(probabilities, labels, least_margin), failures)
+    write(cleaned, folder, relabel)
+    return cleaned
+
+
+def places_of(
+    what: str, labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, plan: Plan
+) -> NDArray[np.int64]:
+    """Return the fold, from 0, of each of N faces, from their labels [N] and groups of copies [N].
+
+    Raises InputError, which names `what`, when a fold would be empty, or the others too few to learn from.
+    """
+    advice = f"for {folds} folds: give more, or fewer --folds"
+    if np.bincount(labels, minlength=len(EMOTIONS)).max() < folds or len(np.unique(labels)) < 2:
+        raise InputError(f"{what} has too few faces ({len(labels)}) {advice}")
+    places = folds_of(labels, groups, folds, plan.seed)
+    held = np.bincount(places, minlength=folds)
+    if held.min() == 0:
+        several = f"{len(np.unique(groups))} of {len(labels)} without copies"
+        raise InputError(f"{what} has too few different faces ({several}) {advice}")
+    fewest = len(labels) - int(held.max())
+    if fewest < plan.batch:
+        raise InputError(f"{fewest} training pictures are fewer than one batch of {plan.batch}: lower --batch")
+    return places
 
 
 def write(found: Cleaned, folder: Path, relabel: bool) -> None:
-    """Write the two lists and the page; each replaces an older one when it is whole."""
+    """Write the list of suspects, the page and the cleaned data; each replaces an older one when it is whole."""
     files = {
         SUSPECTS_NAME: _suspects_csv(found),
-        CLEANED_NAME: _cleaned_csv(found, relabel),
+        found.source.cleaned_name: _cleaned(found, relabel),
         PAGE_NAME: _page(found).encode(errors="replace"),
     }
     write_all(folder, files)
@@ -128,23 +163,13 @@ def _suspects_csv(found: Cleaned) -> bytes:
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def _cleaned_csv(found: Cleaned, relabel: bool) -> bytes:
-    """Return a CSV that `mien train` reads: pictures whose label stands, and with `relabel` the others renamed."""
+def _cleaned(found: Cleaned, relabel: bool) -> bytes:
+    """Return what `mien train` reads: suspects left out or renamed, pictures that could not be judged left out."""
     suspected = {row: suggested for row, suggested, _ in _suspected(found)}
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    split = found.data.split
-    rows.writerow(("path", "label") if split is None else ("path", "label", "split"))
-    for row in found.rows.tolist():
-        label = found.data.labels[row]
-        if row in suspected:
-            if not relabel:
-                continue
-            label = suspected[row]
-        name = found.data.pictures.name(row)
-        path = str(Path(name).absolute()) if Path(name).exists() else name
-        rows.writerow((path, EMOTIONS[label]) if split is None else (path, EMOTIONS[label], SPLITS[split[row]]))
-    return text.getvalue().encode(errors="backslashreplace")
+    unusable = set(np.flatnonzero(found.data.clear).tolist()) - set(found.rows.tolist())
+    if relabel:
+        return found.source.cleaned(unusable, suspected)
+    return found.source.cleaned(unusable | suspected.keys(), {})
 
 
 def _suspected(found: Cleaned) -> list[tuple[int, int, float]]:

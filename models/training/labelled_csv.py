@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -55,6 +56,15 @@ class Columns:
     split: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A CSV as it is written: its header, what the columns mean, and the cells of each picture by column."""
+
+    header: tuple[str, ...]
+    columns: Columns
+    rows: tuple[Mapping[str, str], ...] = field(repr=False)
+
+
 def read_csv(path: Path) -> Table:
     """Return the rows of a CSV with a header.
 
@@ -62,11 +72,16 @@ def read_csv(path: Path) -> Table:
     emotion, with `unknown` and `not a face` if there are such votes; and, where there are any, `valence` and `arousal`
     from -1 to 1 (both or none) and `split`. Raises InputError that names file and line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _read(path, file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    with _opened(path) as file:
+        return _read(path, file)
+
+
+def read_cells(path: Path) -> Cells:
+    """Return the cells of a CSV that `read_csv` reads, in the order of its rows. Raises InputError as that does."""
+    with _opened(path) as file:
+        reader = _reader(file)
+        header = tuple(reader.fieldnames or ())
+        return Cells(header, _columns(path, header), tuple(reader))
 
 
 def one_hot(label: int) -> list[float]:
@@ -89,19 +104,34 @@ def from_votes(votes: Mapping[str, float]) -> tuple[int, list[float]]:
     return label, (shares / max(shares.sum(), 1e-9)).tolist()
 
 
-def _read(path: Path, file: TextIO) -> Table:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _reader(file: TextIO) -> csv.DictReader[str]:
     head = file.readline()
     file.seek(0)
     reader = csv.DictReader(file, delimiter=_delimiter(head))
-    columns = _columns(path, [name.strip() for name in reader.fieldnames or ()])
     reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    return reader
+
+
+def _read(path: Path, file: TextIO) -> Table:
+    reader = _reader(file)
+    header = reader.fieldnames or ()
+    columns = _columns(path, header)
     table = Table(path, split=[] if columns.split else None)
     if columns.valence:
         table.valence, table.arousal = [], []
     for cells in reader:
         where = f"{path}, line {reader.line_num}"
         if None in cells.values() or None in cells:
-            raise InputError(f"{where}: has {_count(cells)} cells, the header has {len(reader.fieldnames)}")
+            raise InputError(f"{where}: has {_count(cells)} cells, the header has {len(header)}")
         _append(table, columns, cells, where)
         table.lines.append(reader.line_num)
     if not table.paths:
