@@ -14,6 +14,7 @@ DEFAULT = ("convnext-atto", "convnext-femto", "convnext-pico", "mobilenetv3-smal
 
 def compare(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data as for `mien train`.")],
+    crops: Annotated[bool, typer.Option(help="The pictures are faces cut out already.")] = False,
     backbone: Annotated[list[str] | None, typer.Option(help="A backbone; again for several.")] = None,
     minutes_each: Annotated[float, typer.Option(min=0.01, help="Minutes of training for each.")] = 20.0,
     weights: Annotated[str, typer.Option(help="What each starts from: none or imagenet.")] = "none",
@@ -29,16 +30,16 @@ def compare(
     """Train and score several backbones on the same data, schedule and minutes, and name the best inside the budget.
 
     Writes comparison.md, comparison.csv and comparison.png into --out. A comparison that was stopped goes on where it
-    was.
+    was, with the same command or with more backbones; on other data or with another schedule it needs another --out.
 
     Example: [bold]mien compare ferplus.npz --backbone convnext-atto --backbone mobilenetv2 --minutes-each 20[/bold]
     """
     from rich.console import Console
-    from rich.markdown import Markdown
 
+    from cli.compare_view import show
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
-    from models.training.compare import Comparison, scatter
+    from models.training.compare import TABLE_NAME, Comparison, write
     from models.training.compare import compare as compare_backbones
     from models.training.plan import Listener, Plan
     from models.training.run import Wanted
@@ -53,7 +54,7 @@ def compare(
         head_share=0.0 if weights == "none" else 0.15,
         precision=precision.value,
     )
-    several = [Wanted(name, size=size, start=(weights,), backend=backend.value) for name in backbone or DEFAULT]
+    wanted = Wanted(size=size, start=(weights,), backend=backend.value, crops=crops)
     last: Comparison | None = None
     with TrainingView(console) as view:
 
@@ -61,10 +62,8 @@ def compare(
             console.print(f"[bold]{name}[/bold]")
             return view.show
 
-        for last in compare_backbones(data, several, plan, out, listener, faces, budget):
-            (out / "comparison.md").write_text(last.to_markdown())
-            (out / "comparison.csv").write_text(last.to_csv())
-            scatter(last, out / "comparison.png")
+        for last in compare_backbones(data, backbone or DEFAULT, wanted, plan, out, listener, faces, budget):
+            write(last, out)
     if last is not None:
-        console.print(Markdown(last.to_markdown()))
-        console.print(f"written: {out / 'comparison.md'}, .csv and .png", soft_wrap=True)
+        show(last, console)
+        console.print(f"written: {out / TABLE_NAME}, .csv and .png", soft_wrap=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.errors import InputError
 from mien.machine import Machine
+from models.evaluation.report import prepare_folder, write_all
 from models.runtime import RuntimeName
+from models.training import checkpoint, conditions
 from models.training.plan import Listener, Plan
-from models.training.run import Finished, Wanted, train
+from models.training.run import Finished, Wanted, choose_backend, start_arrays, train
 from models.training.timing import RUNTIMES, times_of
+
+TABLE_NAME, ROWS_NAME, PLOT_NAME = "comparison.md", "comparison.csv", "comparison.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,13 @@ class Comparison:
             cells += ["–" if row.ms_a_face[name] is None else f"{row.ms_a_face[name]:.2f}" for name in runtimes]
             cells += ["yes" if row.fits else "no"]
             lines.append("| " + " | ".join(cells) + " |")
-        chosen = f"The best inside the budget is **{self.best.backbone}**." if self.best else "None fits the budget."
-        conditions = f"{self.minutes_each:g} minutes of training each on {self.machine}; figures on validation."
-        return "\n".join([*lines, "", f"{conditions} {chosen}", ""])
+        return "\n".join([*lines, "", self.sentence("**"), ""])
+
+    def sentence(self, mark: str = "") -> str:
+        """Return how it came about and which is the best, its name between two `mark`."""
+        best = self.best
+        chosen = f"The best inside the budget is {mark}{best.backbone}{mark}." if best else "None fits the budget."
+        return f"{self.minutes_each:g} minutes of training each on {self.machine}; figures on validation. {chosen}"
 
     def to_csv(self) -> str:
         """Return the rows as CSV with a heading."""
@@ -98,27 +107,41 @@ class Comparison:
 
 def compare(
     data: Path,
-    several: Sequence[Wanted],
+    backbones: Sequence[str],
+    wanted: Wanted,
     plan: Plan,
     folder: Path,
     listen: Callable[[str], Listener],
     faces: int = 3,
     budget_ms: float = 40.0,
 ) -> Iterator[Comparison]:
-    """Train and measure one backbone after the other, and yield the comparison so far after each.
+    """Train and measure one backbone after the other, all else as `wanted`, and yield the comparison so far after each.
 
     Each has its own folder below `folder`; what is done there already is not done again, so that a comparison that was
-    stopped goes on. Raises what a training raises, and InputError when a backbone is named twice.
+    stopped goes on, also with more backbones. Before the first training it is seen to that all can be trained and
+    written. Raises what a training raises, and InputError when a backbone is named twice, when `folder` holds a
+    comparison on other data or with another schedule, and when it cannot be written.
     """
-    names = [wanted.backbone for wanted in several]
-    if len(set(names)) < len(names):
-        raise InputError(f"a backbone is named twice in {', '.join(names)}: once is enough")
+    if len(set(backbones)) < len(backbones):
+        raise InputError(f"a backbone is named twice in {', '.join(backbones)}: once is enough")
+    several = [replace(wanted, backbone=backbone) for backbone in backbones]
+    parameters = _need_nets(several)
+    shared = conditions.conditions_of(data, wanted, plan)
+    conditions.need_same(folder, shared)
+    _need_folder(folder, backbones, parameters)
+    conditions.record(folder, shared)
     rows: list[Row] = []
-    for wanted in several:
-        home = folder / wanted.backbone
-        finished = train(data, wanted, replace(plan), home, wanted.backbone, True, listen(wanted.backbone))
+    for each in several:
+        home = folder / each.backbone
+        finished = train(data, each, replace(plan), home, each.backbone, True, listen(each.backbone))
         rows.append(measure(finished, faces, budget_ms))
         yield Comparison(tuple(rows), plan.minutes, faces, budget_ms, machine())
+
+
+def write(comparison: Comparison, folder: Path) -> None:
+    """Write table, rows and plot; each replaces an older one when it is whole. Raises InputError when it cannot."""
+    write_all(folder, {TABLE_NAME: comparison.to_markdown().encode(), ROWS_NAME: comparison.to_csv().encode()})
+    scatter(comparison, folder / PLOT_NAME)
 
 
 def measure(finished: Finished, faces: int, budget_ms: float) -> Row:
@@ -142,7 +165,7 @@ def measure(finished: Finished, faces: int, budget_ms: float) -> Row:
 
 
 def scatter(comparison: Comparison, path: Path) -> None:
-    """Write a plot of accuracy against milliseconds a face, the budget as a line."""
+    """Write a plot of accuracy against milliseconds a face, the budget as a line. Raises InputError when it cannot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -167,11 +190,37 @@ def scatter(comparison: Comparison, path: Path) -> None:
         title=f"{comparison.minutes_each:g} minutes of training each; area: parameters",
     )
     axes.grid(alpha=0.25)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    write_all(path.parent, {path.name: drawn.getvalue()})
 
 
 def machine() -> str:
     """Return the machine in words: the cores that may be used, and the processor."""
     this = Machine.this()
     return f"{this.cores} {'core' if this.cores == 1 else 'cores'} ({this.cpu})"
+
+
+def _need_nets(several: Sequence[Wanted]) -> list[int]:
+    """Return how many numbers each net holds. Raises what building a net, or reading what it starts from, raises."""
+    choose_backend(several[0].backend)
+    from models.training.nets import net_of
+
+    parameters: list[int] = []
+    for wanted in several:
+        net = net_of(wanted.backbone, wanted.stem, wanted.size, wanted.heads)
+        parameters.append(net.build().count_params())
+        start_arrays(net, wanted.start)
+    return parameters
+
+
+def _need_folder(folder: Path, backbones: Sequence[str], parameters: Sequence[int]) -> None:
+    """Make the folders. Raises InputError unless they, and the files of the comparison, can be written."""
+    for place in (folder, *(folder / backbone for backbone in backbones)):
+        prepare_folder(place)
+    for name in (TABLE_NAME, ROWS_NAME, PLOT_NAME, conditions.CONDITIONS_NAME):
+        if (folder / name).is_dir():
+            raise InputError(f"{folder / name} cannot be written: it is a folder")
+    # Each net keeps its checkpoint, but only one is written at a time, at most the largest.
+    largest = max(parameters)
+    checkpoint.need_space(folder, largest, runs=math.ceil(sum(parameters) / largest))
