@@ -19,11 +19,10 @@ from mien.jobfiles import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
-from models.training import checkpoint
+from models.training import checkpoint, conditions
 from models.training.cleaned import Source, source_of
 from models.training.data import FaceSet
 from models.training.faces import cut_all
-from models.training.fingerprint import claim, fingerprint_of
 from models.training.holdout import groups_of, prints_of
 from models.training.labelled import LabelledData, read_labelled
 from models.training.plan import Listener, Plan
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 SUSPECTS_NAME, PAGE_NAME = "suspects.csv", "suspects.html"
 GALLERY = 240
 _PROBABILITIES = "probabilities.npy"
+# What a fold leaves behind once something was learned in it: its checkpoint, or what it said.
+_LEARNED = "fold-*/*.np[yz]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def clean(
 
     The cleaned data is an npz for an npz, else a CSV. In it suspects are left out, or carry the suggested emotion with
     `relabel`. A run that was stopped goes on where it was. `listen(fold)` gives who hears of a fold's training. Raises
-    InputError when the data cannot be used, or `folder` holds the cleaning of other data or with other options.
+    InputError when the data cannot be used, or `folder` holds a cleaning on other data or with other options.
     """
     choose_backend(wanted.backend)
     from models.training.nets import net_of
@@ -91,7 +92,10 @@ def clean(
     places = places_of(str(path), labels, groups_of(prints_of(crops)), folds, plan)
     probabilities = np.zeros((len(rows), len(EMOTIONS)))
     faces = FaceSet(crops, np.eye(len(EMOTIONS), dtype=np.float32)[labels], labels, np.zeros(len(rows), bool))
-    claim(folder, fingerprint_of(faces, places, net.facts, wanted, plan))
+    shared = conditions.conditions_of(path, wanted, plan, backbone=wanted.backbone, folds=folds)
+    if any(folder.glob(_LEARNED)):
+        conditions.need_same(folder, shared, "cleaning", without_record=False)
+    conditions.record(folder, shared)
     for fold in range(folds):
         held = places == fold
         probabilities[held] = _judged(net, wanted, plan, faces, held, folder / f"fold-{fold + 1}", listen(fold))

@@ -120,14 +120,15 @@ def compare(
     Each has its own folder below `folder`; what is done there already is not done again, so that a comparison that was
     stopped goes on, also with more backbones. Before the first training it is seen to that all can be trained and
     written. Raises what a training raises, and InputError when a backbone is named twice, when `folder` holds a
-    comparison on other data or with another schedule, and when it cannot be written.
+    comparison on other data or with other options, and when it cannot be written.
     """
     if len(set(backbones)) < len(backbones):
         raise InputError(f"a backbone is named twice in {', '.join(backbones)}: once is enough")
     several = [replace(wanted, backbone=backbone) for backbone in backbones]
     parameters = _need_nets(several)
     shared = conditions.conditions_of(data, wanted, plan)
-    conditions.need_same(folder, shared)
+    # What versions before this one left cannot be told to differ.
+    conditions.need_same(folder, shared, "comparison", without_record=True)
     _need_folder(folder, backbones, parameters)
     conditions.record(folder, shared)
     rows: list[Row] = []

@@ -1,5 +1,5 @@
-"""What all backbones of a comparison share, kept in its folder: weights that learned under other conditions are never
-taken for its result.
+"""What a comparison or a cleaning was begun with, kept in its folder: what was learned there under other conditions is
+never taken for its result.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ CONDITIONS_NAME = "conditions.json"
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """`data` is a fingerprint of the pictures and what is said of them; `options` are all but the backbone, by name, as
-    JSON types.
+    """`data` is a fingerprint of the pictures and what is said of them; `options` are those that change what is
+    learned, by name, as JSON types.
     """
 
     data: str
     options: Options
 
 
-def conditions_of(data: Path, wanted: Wanted, plan: Plan) -> Conditions:
-    """Return the conditions of a training, whatever its backbone. Raises InputError when the data cannot be read."""
+def conditions_of(data: Path, wanted: Wanted, plan: Plan, **more: Any) -> Conditions:
+    """Return the conditions of a training, whatever its backbone; `more` are other options, as JSON types.
+
+    Raises InputError when the data cannot be read.
+    """
     options: dict[str, Any] = {
         **options_of(wanted, plan),
         "weights": _named(wanted.start),
@@ -53,7 +56,7 @@ def conditions_of(data: Path, wanted: Wanted, plan: Plan) -> Conditions:
         **_cutting(data, wanted.crops),
     }
     del options["backbone"], options["start"]  # the latter names files only, not what is in them
-    return Conditions(fingerprint(data), options)
+    return Conditions(fingerprint(data), {**options, **more})
 
 
 def fingerprint(data: Path) -> str:
@@ -67,29 +70,27 @@ def fingerprint(data: Path) -> str:
     return digest.hexdigest()
 
 
-def need_same(folder: Path, conditions: Conditions) -> None:
-    """Raise InputError when `folder` holds a comparison under other conditions, or a record that is none.
-
-    A folder without a record is taken as it is: versions before this one kept none, and what they left cannot be told
-    to differ.
+def need_same(folder: Path, conditions: Conditions, what: str, *, without_record: bool) -> None:
+    """Raise InputError when `folder` holds `what`, a comparison or cleaning, under other conditions, or a record that
+    is none. Versions before this one kept none: `without_record` says whether such a folder is taken as it is.
     """
     path = folder / CONDITIONS_NAME
-    if not path.exists():
+    if not path.exists() and without_record:
         return
     try:
         kept = json.loads(path.read_text())
         before = Conditions(str(kept["data"]), dict(kept["options"]))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is no record of a comparison: choose another --out") from error
+        raise InputError(f"{path} does not say what the {what} there is of: choose another --out") from error
     differs = ["on other data"] if before.data != conditions.data else []
     changed = _changed(before.options, conditions.options)
-    differs += [f"with another schedule ({changed})"] if changed else []
+    differs += [f"with other options ({changed})"] if changed else []
     if differs:
-        raise InputError(f"{folder} holds a comparison {' and '.join(differs)}: choose another --out")
+        raise InputError(f"{folder} holds a {what} {' and '.join(differs)}: choose another --out")
 
 
 def record(folder: Path, conditions: Conditions) -> None:
-    """Keep the conditions of a comparison in its folder. Raises InputError when it cannot be written."""
+    """Keep conditions in a folder. Raises InputError when it cannot be written."""
     path = folder / CONDITIONS_NAME
     try:
         write_json(path, {"data": conditions.data, "options": conditions.options})

@@ -16,6 +16,7 @@ from mien.errors import InputError
 from mien.types import EMOTIONS
 from models import weights as weights_file
 from models.training.clean import places_of
+from models.training.conditions import CONDITIONS_NAME
 from models.training.data import read_npz
 from models.training.faces import Cutting, read_training_data
 from models.training.labelled import read_labelled
@@ -99,13 +100,20 @@ def test_what_was_learned_is_used_for_the_same_data_and_options_only(tmp_path: P
     lists = (tmp_path / "out/suspects.csv").read_bytes()
     longer = cleaned(tmp_path / "faces", tmp_path / "out", *options, "--epochs", "2")
     assert longer.returncode == 2
-    assert "holds the cleaning of other data or with other options (other epochs): choose" in words(longer.stderr)
+    assert "holds a cleaning with other options (epochs 1, not 2): choose" in words(longer.stderr)
+    record = tmp_path / "out" / CONDITIONS_NAME
+    kept = record.read_bytes()
+    record.unlink()
+    unknown = cleaned(tmp_path / "faces", tmp_path / "out", *options)
+    assert unknown.returncode == 2
+    assert "does not say what the cleaning there is of: choose" in words(unknown.stderr)
+    record.write_bytes(kept)
     # As many pictures as before, and as many of each emotion.
     for name, other in (("happy", "sad"), ("sad", "happy")):
         (tmp_path / "faces" / name / "0.png").rename(tmp_path / "faces" / other / "moved.png")
     changed = cleaned(tmp_path / "faces", tmp_path / "out", *options)
     assert changed.returncode == 2
-    assert "holds the cleaning of other data" in words(changed.stderr)
+    assert "holds a cleaning on other data: choose" in words(changed.stderr)
     assert "Traceback" not in changed.stderr
     assert (tmp_path / "out/suspects.csv").read_bytes() == lists
     assert [path.read_bytes() for path in probabilities] == before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,9 @@ import pytest
 from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.training.cleaned import source_of
-from models.training.data import VOTE_COLUMNS, FaceSet, read_npz
-from models.training.fingerprint import FINGERPRINT_NAME, claim, fingerprint_of
+from models.training.data import VOTE_COLUMNS, read_npz
 from models.training.labelled import LabelledData, read_labelled
 from models.training.labels import UNCLEAR
-from models.training.plan import Plan
-from models.training.run import Wanted
 from tests.models.labelled_pictures import write_class_folders, write_picture
 from tests.models.tiny_faces import votes_for, write_npz
 
@@ -139,54 +135,3 @@ def test_data_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     write_csv(path, "path,label", "a.png,happy")
     with pytest.raises(InputError, match="was changed while it was read"):
         source_of(path, data)
-
-
-def some_faces() -> FaceSet:
-    rng = np.random.default_rng(0)
-    labels = np.array([HAPPY, SAD] * 4)
-    targets = np.eye(8, dtype=np.float32)[labels]
-    return FaceSet(rng.integers(0, 255, (8, 6, 6), np.uint8), targets, labels, np.zeros(8, bool))
-
-
-def test_only_the_same_data_and_options_go_on_in_a_folder(tmp_path: Path) -> None:
-    faces, places, net, plan = some_faces(), np.arange(8) % 2, {"variant": "atto"}, Plan(epochs=3, minutes=2)
-    (tmp_path / "w.zip").write_bytes(b"weights")
-    wanted = Wanted(start=(str(tmp_path / "w.zip"),))
-    out = tmp_path / "out"
-    claim(out, fingerprint_of(faces, places, net, replace(wanted, start=("none",)), plan))
-    claim(out, fingerprint_of(faces, places, net, wanted, plan))  # nothing was learned so far
-    (out / "fold-1").mkdir()
-    (out / "fold-1/checkpoint.npz").write_bytes(b"")
-    claim(out, fingerprint_of(faces, places, net, wanted, replace(plan, checkpoint_minutes=9)))
-    pictures, labels = faces.pictures.copy(), faces.labels[::-1].copy()
-    pictures[7, 5, 5] ^= 1
-    others = {
-        "pictures": fingerprint_of(replace(faces, pictures=pictures), places, net, wanted, plan),
-        "labels": fingerprint_of(replace(faces, labels=labels), places, net, wanted, plan),
-        "folds": fingerprint_of(faces, places[::-1].copy(), net, wanted, plan),
-        "net": fingerprint_of(faces, places, {"variant": "tiny"}, wanted, plan),
-        "weights": fingerprint_of(faces, places, net, replace(wanted, start=("none",)), plan),
-        "backend": fingerprint_of(faces, places, net, replace(wanted, backend="torch"), plan),
-        **{
-            name: fingerprint_of(faces, places, net, wanted, replace(plan, **{name: value}))  # type: ignore[arg-type]
-            for name, value in {"minutes": 3.0, "epochs": 4, "batch": 9, "seed": 2, "precision": "bfloat16"}.items()
-        },
-    }
-    for name, other in others.items():
-        with pytest.raises(
-            InputError, match=rf"other data or with other options \(other {name}\): choose another --out"
-        ):
-            claim(out, other)
-    (tmp_path / "w.zip").write_bytes(b"others!")
-    with pytest.raises(InputError, match=r"\(other weights\)"):
-        claim(out, fingerprint_of(faces, places, net, wanted, plan))
-
-
-@pytest.mark.parametrize("kept", [None, "{", "[]"])
-def test_a_folder_that_does_not_say_what_was_cleaned_is_refused(tmp_path: Path, kept: str | None) -> None:
-    (tmp_path / "fold-2").mkdir()
-    (tmp_path / "fold-2/probabilities.npy").write_bytes(b"")
-    if kept is not None:
-        (tmp_path / FINGERPRINT_NAME).write_text(kept)
-    with pytest.raises(InputError, match="other data or with other options: choose another --out"):
-        claim(tmp_path, fingerprint_of(some_faces(), np.arange(8) % 2, {}, Wanted(), Plan()))

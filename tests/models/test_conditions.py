@@ -20,6 +20,10 @@ PLAN = Plan(minutes=20, batch=16)
 WANTED = Wanted(size=32)
 
 
+def same_comparison(folder: Path, conditions: Conditions) -> None:
+    need_same(folder, conditions, "comparison", without_record=True)
+
+
 def write_folder(folder: Path, each: int = 4) -> Path:
     rng = np.random.default_rng(0)
     for name in ("happy", "sad"):
@@ -34,7 +38,7 @@ def test_the_same_comparison_goes_on_also_with_other_backbones(tmp_path: Path) -
     record(out, conditions_of(data, WANTED, PLAN))
     copy = tmp_path / "copy.npz"
     copy.write_bytes(data.read_bytes())
-    need_same(out, conditions_of(copy, replace(WANTED, backbone="mobilenetv2"), PLAN))
+    same_comparison(out, conditions_of(copy, replace(WANTED, backbone="mobilenetv2"), PLAN))
     assert [path.name for path in out.iterdir()] == [CONDITIONS_NAME]
 
 
@@ -46,7 +50,7 @@ def test_an_npz_with_one_other_value_is_other_data(tmp_path: Path, array: str) -
     arrays[array].flat[-1] = 1 - arrays[array].flat[-1] % 2
     np.savez(data, **arrays)
     with pytest.raises(InputError, match=r"out holds a comparison on other data: choose another --out"):
-        need_same(out, conditions_of(data, WANTED, PLAN))
+        same_comparison(out, conditions_of(data, WANTED, PLAN))
 
 
 def test_a_folder_with_another_picture_or_another_label_is_other_data(tmp_path: Path) -> None:
@@ -86,12 +90,12 @@ def test_names_count_only_where_they_decide_what_is_held_out(tmp_path: Path) -> 
         (replace(WANTED, crops=True), PLAN, "crops False, not True"),
     ],
 )
-def test_another_schedule_is_refused_and_told(tmp_path: Path, wanted: Wanted, plan: Plan, told: str) -> None:
+def test_other_options_are_refused_and_told(tmp_path: Path, wanted: Wanted, plan: Plan, told: str) -> None:
     data, out = write_folder(tmp_path / "faces"), tmp_path / "out"
     record(out, conditions_of(data, WANTED, PLAN))
     with pytest.raises(InputError) as caught:
-        need_same(out, conditions_of(data, wanted, plan))
-    assert str(caught.value) == f"{out} holds a comparison with another schedule ({told}): choose another --out"
+        same_comparison(out, conditions_of(data, wanted, plan))
+    assert str(caught.value) == f"{out} holds a comparison with other options ({told}): choose another --out"
 
 
 def test_weights_of_the_same_name_that_have_changed_are_others(tmp_path: Path) -> None:
@@ -99,10 +103,10 @@ def test_weights_of_the_same_name_that_have_changed_are_others(tmp_path: Path) -
     start.write_bytes(b"one")
     wanted = replace(WANTED, start=(str(start),))
     record(tmp_path, conditions_of(data, wanted, PLAN))
-    need_same(tmp_path, conditions_of(data, wanted, PLAN))
+    same_comparison(tmp_path, conditions_of(data, wanted, PLAN))
     start.write_bytes(b"two")
     with pytest.raises(InputError, match=r"weights best\.npz .*, not best\.npz "):
-        need_same(tmp_path, conditions_of(data, wanted, PLAN))
+        same_comparison(tmp_path, conditions_of(data, wanted, PLAN))
 
 
 def test_whether_an_npz_is_called_crops_makes_no_difference(tmp_path: Path) -> None:
@@ -113,19 +117,31 @@ def test_whether_an_npz_is_called_crops_makes_no_difference(tmp_path: Path) -> N
 def test_a_folder_without_a_record_is_taken_and_an_option_that_one_version_lacks_says_nothing(tmp_path: Path) -> None:
     found = conditions_of(write_npz(tmp_path / "faces.npz"), WANTED, PLAN)
     (tmp_path / "convnext-atto").mkdir()
-    need_same(tmp_path, found)
+    same_comparison(tmp_path, found)
     record(tmp_path, Conditions(found.data, {**found.options, "of another version": 1}))
-    need_same(tmp_path, found)
+    same_comparison(tmp_path, found)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"data": "a"}', '{"data": "a", "options": 3}'])
 def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / CONDITIONS_NAME).write_text(text)
-    with pytest.raises(InputError, match="no record of a comparison"):
-        need_same(tmp_path, Conditions("a", {}))
+    with pytest.raises(InputError, match="does not say what the comparison there is of"):
+        same_comparison(tmp_path, Conditions("a", {}))
 
 
 def test_a_record_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("no folder")
     with pytest.raises(InputError, match=r"conditions\.json cannot be written"):
         record(tmp_path / "out", Conditions("a", {}))
+
+
+def test_a_cleaning_without_a_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not say what the cleaning there is of"):
+        need_same(tmp_path, Conditions("a", {}), "cleaning", without_record=False)
+
+
+def test_more_options_count_too(tmp_path: Path) -> None:
+    data = write_npz(tmp_path / "faces.npz")
+    record(tmp_path, conditions_of(data, WANTED, PLAN, folds=5))
+    with pytest.raises(InputError, match=r"holds a cleaning with other options \(folds 5, not 4\)"):
+        need_same(tmp_path, conditions_of(data, WANTED, PLAN, folds=4), "cleaning", without_record=False)
