@@ -80,7 +80,7 @@ def evaluate(
 
     Example: [bold]mien evaluate faces.csv --enqueue --out report --wait[/bold]
     """
-    from mien.errors import SettingsError
+    from mien.errors import InputError, SettingsError
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from models.evaluation.measure import Wanted, chosen_part
@@ -93,7 +93,7 @@ def evaluate(
     if (out or wait) and not enqueue:
         raise SettingsError("--out and --wait are for jobs: add --enqueue, or use --report")
     if record and tta:
-        raise SettingsError("--record is for figures of single views: leave out --tta")
+        raise InputError("figures of test-time augmentation are not those of the weights: leave --tta or --record out")
     wanted = Wanted(split.value if split else None, crops, tta, corruptions)
     labelled = chosen_part(read_labelled(data, settings.photo_max_pixels, settings.smallest_face_px), wanted)
     if enqueue:
