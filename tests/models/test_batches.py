@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.training.batches import batches, class_weights
 from models.training.data import FaceSet
 from models.training.plan import Augmentation, Plan
-from models.training.prior import FLOOR_FACES, RECALL_FLOOR, SLACK, shift
+from models.training.prior import FLOOR_FACES, PROMISED_RECALL, SLACK, floor_of, shift
 from models.training.score import score
 
 
@@ -69,8 +69,19 @@ def recall(logits: NDArray[np.float32], labels: NDArray[np.int64], of: int) -> f
 def test_a_class_that_is_overlooked_is_raised_on_its_own_as_far_as_accuracy_allows() -> None:
     logits, labels = some_logits((500, 60, 60, 80, 500, 500, 500, 500), weak=3, by=2.0)
     moved = logits + shift(logits, labels)
-    assert recall(logits, labels, 3) < RECALL_FLOOR <= recall(moved, labels, 3)
+    assert floor_of(80) > 0.7
+    assert recall(logits, labels, 3) < floor_of(80) <= recall(moved, labels, 3)
     assert score(moved, labels).accuracy >= score(logits, labels).accuracy - SLACK
+
+
+def test_of_fewer_faces_more_must_be_recognised_to_be_sure() -> None:
+    floors = [floor_of(faces) for faces in (62, 351, 100_000)]
+    assert floors == sorted(floors, reverse=True)
+    assert floors[0] == 47 / 62
+    assert floors[2] == pytest.approx(PROMISED_RECALL, abs=0.005)
+    rng = np.random.default_rng(0)
+    others = rng.binomial(62, rng.binomial(62, floors[0], 20_000) / 62) / 62
+    assert (others >= PROMISED_RECALL).mean() > 0.95
 
 
 def test_a_class_with_few_faces_gets_no_shift_of_its_own() -> None:
