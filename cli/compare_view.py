@@ -18,24 +18,9 @@ def show(comparison: Comparison, console: Console) -> None:
     Two tables, since one with all columns is wider than 80 characters.
     """
     rows = comparison.rows
-    worth = [
-        (
-            row.backbone,
-            f"{row.input_size} px",
-            f"{row.passes:.1f}",
-            f"{row.accuracy:.2%}",
-            f"{row.macro_f1:.3f}",
-            f"{row.ece:.3f}",
-            f"{row.parameters / 1e6:.1f} M",
-        )
-        for row in rows
-    ]
+    worth = [(row.backbone, *row.worth) for row in rows]
     _print(("backbone", "input", "passes", "accuracy", "macro-F1", "ECE", "parameters"), worth, console)
-    costs = []
-    for row in rows:
-        times = (row.ms_a_face[name] for name in RUNTIMES)
-        in_words = ("–" if ms is None else f"{ms:.2f}" for ms in times)
-        costs.append((row.backbone, f"{row.file_mb:.1f} MB", *in_words, "yes" if row.fits else "no"))
+    costs = [(row.backbone, *row.costs) for row in rows]
     runtimes = (f"{name}\nms a face" for name in RUNTIMES)
     fits = f"{comparison.faces} faces\nin {comparison.budget_ms:g} ms"
     _print(("backbone", "file", *runtimes, fits), costs, console)

@@ -41,6 +41,25 @@ class Row:
     fits: bool
 
     @property
+    def worth(self) -> tuple[str, ...]:
+        """Input, passes, accuracy, macro-F1, calibration error and parameters as a table shows them."""
+        return (
+            f"{self.input_size} px",
+            f"{self.passes:.1f}",
+            f"{self.accuracy:.2%}",
+            f"{self.macro_f1:.3f}",
+            f"{self.ece:.3f}",
+            f"{self.parameters / 1e6:.1f} M",
+        )
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Size of the file, milliseconds in each of RUNTIMES, and whether it fits, as a table shows them."""
+        times = (self.ms_a_face[name] for name in RUNTIMES)
+        in_words = ("–" if ms is None else f"{ms:.2f}" for ms in times)
+        return (f"{self.file_mb:.1f} MB", *in_words, "yes" if self.fits else "no")
+
+    @property
     def fastest_ms(self) -> float:
         """Milliseconds a face in the fastest runtime."""
         return min(ms for ms in self.ms_a_face.values() if ms is not None)
@@ -69,18 +88,7 @@ class Comparison:
         heads += [f"{name}, ms a face" for name in runtimes] + [f"{self.faces} faces in {self.budget_ms:g} ms"]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         for row in self.rows:
-            cells = [
-                row.backbone,
-                f"{row.input_size} px",
-                f"{row.passes:.1f}",
-                f"{row.accuracy:.2%}",
-                f"{row.macro_f1:.3f}",
-                f"{row.ece:.3f}",
-            ]
-            cells += [f"{row.parameters / 1e6:.1f} M", f"{row.file_mb:.1f} MB"]
-            cells += ["–" if row.ms_a_face[name] is None else f"{row.ms_a_face[name]:.2f}" for name in runtimes]
-            cells += ["yes" if row.fits else "no"]
-            lines.append("| " + " | ".join(cells) + " |")
+            lines.append("| " + " | ".join((row.backbone, *row.worth, *row.costs)) + " |")
         return "\n".join([*lines, "", self.sentence("**"), ""])
 
     def sentence(self, mark: str = "") -> str:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from rich.console import Console
@@ -25,8 +24,10 @@ from models.training.export import random_weights
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted
 from models.training.timing import RUNTIMES
-from tests.models.tiny_faces import picture, write_npz
+from tests.models.labelled_pictures import write_class_folders
+from tests.models.tiny_faces import write_npz
 
+TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
 ROOT = Path(weights_file.__file__).parents[1]
 
 
@@ -95,7 +96,8 @@ def test_whether_the_pictures_are_crops_reaches_the_training(
     monkeypatch.setattr(comparing, "train", train)
     with pytest.raises(InputError, match="enough"):
         command_compare(
-            write_faces(tmp_path / "faces"), crops, ["convnext-atto"], minutes_each=1, weights="none", size=32, batch=8,
+            write_class_folders(tmp_path / "faces", TWO, each=24), crops, ["convnext-atto"],
+            minutes_each=1, weights="none", size=32, batch=8,
             seed=1, faces=3, budget=40, backend=BackendName.TENSORFLOW, precision=PrecisionName.FLOAT32,
             out=tmp_path / "out",
         )  # fmt: skip
@@ -124,16 +126,6 @@ def test_what_cannot_be_written_is_refused_before_a_training(
     )
     with pytest.raises(InputError, match="cannot be written"):
         next(found)
-
-
-def write_faces(folder: Path, each: int = 24) -> Path:
-    """Write crops of faces as a folder of class folders."""
-    rng = np.random.default_rng(0)
-    for name in ("happy", "sad"):
-        (folder / name).mkdir(parents=True)
-        for number in range(each):
-            cv2.imwrite(str(folder / name / f"{number}.png"), picture(EMOTIONS.index(name), rng))
-    return folder
 
 
 def mien_compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -181,7 +173,10 @@ def test_a_later_backbone_that_is_unknown_is_refused_before_the_first_is_trained
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_crops_are_compared_on_as_they_are(tmp_path: Path) -> None:
-    data, out = write_faces(tmp_path / "faces"), ("--out", tmp_path / "out", "--backbone", "convnext-atto")
+    data, out = (
+        write_class_folders(tmp_path / "faces", TWO, each=24),
+        ("--out", tmp_path / "out", "--backbone", "convnext-atto"),
+    )
     done = mien_compare(data, *out, "--crops")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / ROWS_NAME).exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,23 +13,16 @@ from mien.types import EMOTIONS
 from models.training.conditions import CONDITIONS_NAME, Conditions, conditions_of, fingerprint, need_same, record
 from models.training.plan import Plan
 from models.training.run import Wanted
-from tests.models.tiny_faces import picture, write_npz
+from tests.models.labelled_pictures import write_class_folders
+from tests.models.tiny_faces import write_npz
 
+TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
 PLAN = Plan(minutes=20, batch=16)
 WANTED = Wanted(size=32)
 
 
 def same_comparison(folder: Path, conditions: Conditions) -> None:
     need_same(folder, conditions, "comparison", without_record=True)
-
-
-def write_folder(folder: Path, each: int = 4) -> Path:
-    rng = np.random.default_rng(0)
-    for name in ("happy", "sad"):
-        (folder / name).mkdir(parents=True)
-        for number in range(each):
-            cv2.imwrite(str(folder / name / f"{number}.png"), picture(EMOTIONS.index(name), rng))
-    return folder
 
 
 def test_the_same_comparison_goes_on_also_with_other_backbones(tmp_path: Path) -> None:
@@ -54,7 +46,7 @@ def test_an_npz_with_one_other_value_is_other_data(tmp_path: Path, array: str) -
 
 
 def test_a_folder_with_another_picture_or_another_label_is_other_data(tmp_path: Path) -> None:
-    data = write_folder(tmp_path / "faces")
+    data = write_class_folders(tmp_path / "faces", TWO)
     seen = [fingerprint(data)]
     assert fingerprint(data) == seen[0]
     (data / "happy" / "0.png").write_bytes((data / "happy" / "1.png").read_bytes())
@@ -67,8 +59,8 @@ def test_a_folder_with_another_picture_or_another_label_is_other_data(tmp_path: 
 
 
 def test_names_count_only_where_they_decide_what_is_held_out(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "faces")
-    moved = write_folder(tmp_path / "moved")
+    folder = write_class_folders(tmp_path / "faces", TWO)
+    moved = write_class_folders(tmp_path / "moved", TWO)
     assert fingerprint(folder) != fingerprint(moved)
     for name in ("a", "b"):
         rows = [f"{path},{path.parent.name},train" for path in sorted((tmp_path / "faces").rglob("*.png"))]
@@ -91,7 +83,7 @@ def test_names_count_only_where_they_decide_what_is_held_out(tmp_path: Path) -> 
     ],
 )
 def test_other_options_are_refused_and_told(tmp_path: Path, wanted: Wanted, plan: Plan, told: str) -> None:
-    data, out = write_folder(tmp_path / "faces"), tmp_path / "out"
+    data, out = write_class_folders(tmp_path / "faces", TWO), tmp_path / "out"
     record(out, conditions_of(data, WANTED, PLAN))
     with pytest.raises(InputError) as caught:
         same_comparison(out, conditions_of(data, wanted, plan))
