@@ -32,8 +32,8 @@ from rich.table import Table
 
 from bench.machine import describe
 from bench.media import DEFAULT_FOLDER, clip, demo_file
+from mien.bus.plan import EVERYTHING, Plan
 from mien.logs import configure_logs
-from mien.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Face, Frame
 from models.analyzer import open_analyzer

@@ -30,8 +30,8 @@ from rich.table import Table
 from bench.feed import CAMERA
 from bench.machine import cpu_s, describe, rss_mib
 from bench.viewers import Crowd, Kind, Viewer
-from mien.embedded import EmbeddedBroker
-from mien.entries import view_key
+from mien.bus.embedded import EmbeddedBroker
+from mien.bus.entries import view_key
 
 FPS = 25.0
 SLOW_VIEWERS = 5

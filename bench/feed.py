@@ -14,7 +14,7 @@ from contextlib import closing
 import numpy as np
 import simplejpeg
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState, View
 

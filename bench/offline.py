@@ -14,7 +14,7 @@ from types import TracebackType
 from rq import Worker
 
 from bench.machine import cpu_s, pinned, rss_mib
-from mien.embedded import EmbeddedBroker
+from mien.bus.embedded import EmbeddedBroker
 from mien.jobfiles import Input
 from mien.jobs import Jobs
 from mien.jobview import JobView

@@ -14,7 +14,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from mien.budget import STAGES
+from mien.bus.budget import STAGES
 
 BUDGET_MS = 40.0
 _CODECS = (("", "H.264", "#2563eb"), ("_mjpeg", "MJPEG", "#ea580c"))

@@ -25,7 +25,7 @@ from typing import Any
 from bench.clips import HEIGHT, WIDTH, side_by_side
 from bench.machine import cores, describe
 from bench.site import READY_S, Site, stopped_cleanly
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.types import Camera, CameraState, Delivery, Frame
 from models.picture import encode_jpeg
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.machine import cores, cpu_s, family, pinned, rss_mib
-from mien.bus import Bus
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus
+from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from bench.media import astronaut
-from mien.embedded import EmbeddedBroker
+from mien.bus.embedded import EmbeddedBroker
 from mien.jobfiles import Input
 from mien.jobs import QUEUES, Jobs
 from mien.jobview import JobView

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.logs import configure_logs
 from mien.metrics import WorkerMetrics
 from mien.settings import load_settings

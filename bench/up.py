@@ -28,7 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 
 CAMERA = "demo"

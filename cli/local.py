@@ -18,8 +18,8 @@ from honcho.printer import Printer
 from rich.console import Console
 
 from cli.processes import LocalManager, Staff
-from mien.bus import Bus
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus
+from mien.bus.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError
 from mien.logs import get_logger
 from mien.machine import Machine

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import honcho.manager
 from honcho.printer import Printer
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.types import CameraState

@@ -19,7 +19,7 @@ from dashboard.pages import pages
 from dashboard.services import Services
 from dashboard.streams import streams
 from dashboard.uploads import Uploads
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from dashboard.problems import Refused
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable, PictureError
 from mien.logs import get_logger
 from mien.picture_header import header_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.history import Window
-from mien.budget import Budget
-from mien.plan import Plan
+from mien.bus.budget import Budget
+from mien.bus.plan import Plan
 from mien.types import DropReason
 
 STAGE_WORDS = {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.types import View

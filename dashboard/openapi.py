@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from mien.budget import STAGES
+from mien.bus.budget import STAGES
+from mien.bus.plan import EVERYTHING
 from mien.jobinputs import KINDS
 from mien.jobview import JobState
-from mien.plan import EVERYTHING
 from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
 
 _NUMBER = {"type": "number"}

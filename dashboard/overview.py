@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from dashboard.history import MINUTE_S, History, Window, rounded
-from mien.budget import Budget
-from mien.bus import Bus
+from mien.bus.budget import Budget
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.types import Camera, Counts, FrameResult

@@ -15,7 +15,7 @@ from dashboard.overview import CameraStatus, Overview
 from dashboard.pool import in_event_loop, in_pool
 from dashboard.problems import NotFound
 from dashboard.uploads import Uploads
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import InputError
 from mien.settings import Settings, check_camera_name
 

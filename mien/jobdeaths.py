@@ -6,7 +6,7 @@ from typing import cast
 
 import redis
 
-from mien.broker import broker_errors
+from mien.bus.broker import broker_errors
 from mien.jobplan import Call
 from mien.jobqueue import rq_id
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from mien.broker import broker_errors, connect
+from mien.bus.broker import broker_errors, connect
 from mien.errors import InputError, JobError
 from mien.jobdeaths import Deaths
 from mien.jobfiles import Input, Inputs, JobFolder

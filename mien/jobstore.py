@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 import redis
 
-from mien.broker import broker_errors
+from mien.bus.broker import broker_errors
 from mien.jobinputs import Inputs
 from mien.jobplan import WEBHOOK, Call, call
 from mien.jobqueue import JobQueue, Priority, check_priority

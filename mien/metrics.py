@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from mien.budget import STAGES
+from mien.bus.budget import STAGES
 
 # Milliseconds; 40 is the frame budget and must be an edge.
 STAGE_BUCKETS_MS = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 60, 80, 120, 200, 400, 1000)

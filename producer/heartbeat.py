@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import replace
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable, SourceError
 from mien.logs import get_logger
 from mien.types import Camera, CameraState

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable, SourceError, SourceLost, UnknownSource
 from mien.logs import get_logger, without_password
 from mien.settings import Settings, check_camera_name

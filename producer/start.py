@@ -8,7 +8,7 @@ import sys
 import threading
 from types import FrameType
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings, check_camera_name
 from mien.types import Delivery
 from producer.capture import set_up_opencv

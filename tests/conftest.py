@@ -9,8 +9,8 @@ import pytest
 import redis
 import structlog
 
-from mien.bus import Bus
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus
+from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from bench.media import clip
 from mien import FaceAnalyzer
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.picture import encode_jpeg

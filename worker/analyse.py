@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mien.bus.plan import EVERYTHING, Plan
 from mien.errors import MienError, PictureError
 from mien.logs import get_logger
-from mien.plan import EVERYTHING, Plan
 from mien.types import Box, Detection, DropReason, Face, Frame
 from models.follow import CameraFaces
 from models.picture import Picture, decode

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.budget import STAGES, Quantiles
+from mien.bus.budget import STAGES, Quantiles
 
 WINDOW_S = 60.0
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mien.broker import connect
-from mien.bus import Bus
+from mien.bus.broker import connect
+from mien.bus.bus import Bus
+from mien.bus.plan import Plan
 from mien.errors import MienError
 from mien.logs import without_password
 from mien.machine import Machine
-from mien.plan import Plan
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from worker.tuning.choose import count

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from mien.bus import stored_ns
+from mien.bus.bus import stored_ns
 from mien.types import DropReason, Frame
 
 WAITING_PART = 0.25

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from mien.bus.plan import EVERYTHING, Plan
 from mien.logs import get_logger
-from mien.plan import EVERYTHING, Plan
 from worker.tuning.choose import COMFORTABLE_BUSY, FULL_BUSY, Choice, Room, Work, busy_share, choose
 from worker.tuning.costs import GUESS, Costs
 from worker.tuning.ladder import words

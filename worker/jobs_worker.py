@@ -26,7 +26,7 @@ from rq.utils import now
 from rq.worker.base import WorkerStatus
 from rq.worker_registration import clean_worker_registry
 
-from mien.broker import refuses_writes
+from mien.bus.broker import refuses_writes
 from mien.errors import BrokerUnavailable, JobError, MienError
 from mien.jobs import QUEUES
 from mien.logs import get_logger, without_password

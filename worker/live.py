@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from mien.budget import Budget
-from mien.bus import BLOCK_MS, READ_COUNT, Bus
+from mien.bus.budget import Budget
+from mien.bus.bus import BLOCK_MS, READ_COUNT, Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.metrics import WorkerMetrics

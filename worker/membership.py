@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.logs import get_logger
 from mien.types import Camera, CameraState, Frame
 from worker.share import share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Face, Frame, FrameResult, View

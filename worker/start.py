@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import PortInUse
 from mien.logs import get_logger
 from mien.metrics import WorkerMetrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mien.plan import Plan
+from mien.bus.plan import Plan
 from mien.types import Box, Detection, Face, Frame
 from models.picture import Picture, decode
 from worker.memory import CameraMemory, Known

@@ -98,7 +98,7 @@ video_job() { # the demo clip out of the producer's image; prints the report
 
 workers_with_cameras() { # the number of live workers that hold a camera whose results come in
     compose exec -T worker python - <<'END'
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import load_settings
 print(sum(bool(note.get("cameras")) for note in Bus.from_settings(load_settings()).workers().values()))
 END

@@ -8,7 +8,7 @@ import pytest
 
 from bench.agreement import DEMO_CLIP, Clip, Targets, Way, compare, main, match, read_clip, steady_faces
 from bench.media import clip
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Box, Face
 from models.analyzer import PixelAnalyzer, open_analyzer

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Page, expect
 
-from mien.bus import Bus
-from mien.plan import Plan
+from mien.bus.bus import Bus
+from mien.bus.plan import Plan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason, Frame
 from tests.browser.conftest import OpenPage

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason

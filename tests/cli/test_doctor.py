@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from mien.bus import Bus
+from mien.bus.bus import Bus
+from mien.bus.plan import Plan
 from mien.machine import Machine
-from mien.plan import Plan
 from mien.settings import Settings, load_settings
 from mien.types import Camera, CameraState
 from worker import checks

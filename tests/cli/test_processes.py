@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from cli.processes import Staff
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.machine import Machine
 from mien.settings import Settings
 from mien.types import Camera, CameraState

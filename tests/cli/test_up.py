@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.machine import usable_cores
 from mien.settings import load_settings
 from mien.types import CameraState

@@ -21,9 +21,9 @@ import simplejpeg
 from flask import Flask
 
 from dashboard.app import create_app
-from mien.budget import Budget, Quantiles
-from mien.bus import Bus
-from mien.plan import Plan
+from mien.bus.budget import Budget, Quantiles
+from mien.bus.bus import Bus
+from mien.bus.plan import Plan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Face, Frame, FrameResult, View
 

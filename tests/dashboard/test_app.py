@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from dashboard.app import create_app
 from dashboard.openapi import ROUTES
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
 

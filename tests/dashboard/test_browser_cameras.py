@@ -9,7 +9,7 @@ import simplejpeg
 
 from dashboard.browser_cameras import BrowserCameras
 from dashboard.problems import Refused
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import PictureError
 from mien.settings import Settings
 from mien.types import Camera, CameraState

@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.budgets import DROP_WORDS, STAGE_WORDS, plan_words
-from mien.budget import STAGES
-from mien.bus import Bus
-from mien.plan import EVERYTHING, Plan
+from mien.bus.budget import STAGES
+from mien.bus.bus import Bus
+from mien.bus.plan import EVERYTHING, Plan
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
 from tests.dashboard.conftest import Dashboard, Feeder, budget
 

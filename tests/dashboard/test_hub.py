@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from dashboard.hub import Hub, Shown
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.types import Frame, FrameResult, View
 
 

@@ -19,8 +19,8 @@ import requests
 
 from bench.feed import CAMERA
 from bench.viewers import Crowd, Viewer
-from mien.bus import Bus
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus
+from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from tests.dashboard.conftest import Dashboard, Feeder, picture, running_dashboard

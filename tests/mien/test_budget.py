@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mien.budget import Budget, Quantiles
-from mien.bus import Bus
-from mien.plan import Plan
+from mien.bus.budget import Budget, Quantiles
+from mien.bus.bus import Bus
+from mien.bus.plan import Plan
 
 A_BUDGET = Budget(
     camera="lobby",

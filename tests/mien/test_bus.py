@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mien.bus import Bus, stored_ns
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus, stored_ns
+from mien.bus.embedded import EmbeddedBroker
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, DropReason, Frame, FrameResult, View

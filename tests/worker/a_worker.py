@@ -7,7 +7,7 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.logs import configure_logs
 from mien.metrics import WorkerMetrics
 from mien.settings import load_settings

@@ -17,7 +17,7 @@ import pytest
 import simplejpeg
 from prometheus_client import CollectorRegistry
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Delivery, DropReason, Face, Frame
 from models.follow import CameraFaces

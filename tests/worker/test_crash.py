@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.soak_offline import Plan, make_pictures, soak, summary
-from mien.embedded import EmbeddedBroker
+from mien.bus.embedded import EmbeddedBroker
 from mien.jobfiles import Input
 from mien.jobs import Jobs
 from mien.jobview import JobView

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from tests.worker.conftest import START_S, StartWorker, traffic, wait_until
 from tests.worker.stub import StubAnalyzer

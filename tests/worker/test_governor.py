@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import structlog
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from worker.governor import CALM_SECONDS, Governor
 from worker.tuning.choose import Room, Work, busy_share

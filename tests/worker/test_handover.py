@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from tests.worker.conftest import (
     START_S,

@@ -17,7 +17,7 @@ from rq import Callback, Queue, Retry
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from mien.embedded import EmbeddedBroker
+from mien.bus.embedded import EmbeddedBroker
 from mien.jobs import QUEUE, Jobs
 from mien.jobview import JobView
 from mien.settings import Settings

@@ -8,10 +8,10 @@ import time
 import numpy as np
 import redis
 
-from mien.bus import Bus
-from mien.embedded import EmbeddedBroker
+from mien.bus.bus import Bus
+from mien.bus.embedded import EmbeddedBroker
+from mien.bus.plan import EVERYTHING, Plan
 from mien.metrics import WorkerMetrics
-from mien.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import CameraState, View
 from models.picture import decode, encode_jpeg

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Box, DropReason, Face, Frame

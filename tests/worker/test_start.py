@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from mien.bus import Bus
+from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
 from models import weights

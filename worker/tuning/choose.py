@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mien.plan import Plan
+from mien.bus.plan import Plan
 from worker.tuning.costs import Costs
 from worker.tuning.ladder import words
 

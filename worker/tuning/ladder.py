@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 
 SMALLEST_FACE_PX = EVERYTHING.smallest_face_px

@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mien.bus.plan import Plan
 from mien.logs import get_logger
 from mien.machine import Machine
-from mien.plan import Plan
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.runtime import RuntimeName

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from worker.tuning.choose import (
     WORST_PART,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings, load_settings
 from worker.tuning.ladder import ladder, words
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mien.bus.plan import EVERYTHING, Plan
 from mien.machine import Machine
-from mien.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from worker.tuning import tuner
 from worker.tuning.cache import Cache

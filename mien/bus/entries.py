@@ -1,4 +1,4 @@
-"""What the bus stores: key names, and the fields of entries as values. Only `mien.bus` uses it."""
+"""What the bus stores: key names, and the fields of entries as values. Only `mien.bus.bus` uses it."""
 
 from __future__ import annotations
 

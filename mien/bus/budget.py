@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, Plan
 
 STAGES: tuple[str, ...] = ("queue", "decode", "detect", "classify", "track", "draw", "encode", "publish")
 """The stages of a frame in their order; `queue` is from capture to the start of its batch."""

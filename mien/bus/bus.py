@@ -15,11 +15,11 @@ from typing import Any, cast
 
 import redis
 
-from mien.broker import broker_errors, connect
-from mien.budget import Budget
-from mien.clock import Clock
-from mien.direct import Direct, Script
-from mien.entries import (
+from mien.bus.broker import broker_errors, connect
+from mien.bus.budget import Budget
+from mien.bus.clock import Clock
+from mien.bus.direct import Direct, Script
+from mien.bus.entries import (
     CAMERAS,
     WORKER_NOTES,
     WORKERS,
@@ -383,7 +383,7 @@ class Bus:
     # Inside
 
     def _script(self, name: str) -> Script:
-        return Script(self._direct, (resources.files("mien") / "lua" / f"{name}.lua").read_text())
+        return Script(self._direct, (resources.files("mien.bus") / "lua" / f"{name}.lua").read_text())
 
     def _server_ns(self) -> int:
         with broker_errors(self.url):
