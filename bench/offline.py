@@ -15,9 +15,9 @@ from rq import Worker
 
 from bench.machine import cpu_s, pinned, rss_mib
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobfiles import Input
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -28,9 +28,9 @@ import numpy as np
 
 from bench.media import astronaut
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobfiles import Input
-from mien.jobs import QUEUES, Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import QUEUES, Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from rq import Worker
 from bench.clips import CLIPS_FOLDER, looped_people
 from bench.machine import Spread, describe
 from bench.site import Site, answers, not_tuned, stopped_cleanly
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 
 TARGET_S = 1.5
 _CAMERA = "lobby"

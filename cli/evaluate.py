@@ -132,7 +132,7 @@ def _enqueue(
 ) -> None:
     from cli.figures import print_figures
     from cli.follow import follow, print_json
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
     from worker.evaluation import figures_in, inputs_of, options_of
 
     jobs = Jobs.from_settings(settings)

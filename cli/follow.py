@@ -17,8 +17,8 @@ from rich.table import Column
 from rich.text import Text
 
 from mien.errors import BrokerUnavailable
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 
 _POLL_S = 0.25
 _PATIENCE_S = 60.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
 
 app = typer.Typer(help="Work on jobs, look at them, stop them, try them again.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ def work() -> None:
     """
     import threading
 
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from models.analyzer import open_analyzer
@@ -113,7 +113,7 @@ def export(
 
 
 def _jobs() -> Jobs:
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
     from mien.settings import load_settings
 
     return Jobs.from_settings(load_settings())

@@ -72,7 +72,7 @@ def enqueue(
     from cli.follow import follow, print_json, queued_line
     from mien.formats import check_formats, check_installed
     from mien.inputs import find_inputs
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
     from mien.settings import load_settings
 
     settings = load_settings()

@@ -36,9 +36,9 @@ def enqueue(
     """
     from cli.follow import follow, print_json
     from mien.inputs import VIDEOS, find_inputs
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
+    from mien.jobs.video import video_options
     from mien.settings import load_settings
-    from mien.videojob import video_options
 
     jobs = Jobs.from_settings(load_settings())
     options = video_options(every=every, annotate=annotate, formats=formats)

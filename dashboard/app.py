@@ -24,7 +24,7 @@ from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 
 if TYPE_CHECKING:
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
 
 
 def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
@@ -52,7 +52,7 @@ def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
 def make_services(settings: Settings, jobs: Jobs | None = None) -> Services:
     """Return what the application works with; `jobs` stands in for the ones at `settings.jobs_url`."""
     if jobs is None:
-        from mien.jobs import Jobs  # brings RQ
+        from mien.jobs.jobs import Jobs  # brings RQ
 
         jobs = Jobs.from_settings(settings)
     bus = Bus.from_settings(settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mien.errors import InputError
-from mien.jobfiles import Entry, JobFolder
+from mien.jobs.folder import Entry, JobFolder
 from mien.types import EMOTIONS, UNCERTAIN
 
 # A rare emotion may be in none of the next pictures: a request ends after so many chunks, and tells where to go on.

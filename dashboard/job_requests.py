@@ -12,8 +12,8 @@ from dashboard.services import Services
 from dashboard.uploads import label_of
 from mien.errors import InputError
 from mien.inputs import PICTURES, VIDEOS, find_inputs
-from mien.jobfiles import Input
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.view import JobView
 
 KINDS = ("photos", "video")
 PRIORITIES = ("high", "normal", "low")

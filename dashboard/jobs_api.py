@@ -19,8 +19,8 @@ from dashboard.sending import send_path, send_zip
 from dashboard.services import limit_of, number_of, services
 from dashboard.videopages import read_videos
 from mien.errors import InputError
-from mien.jobinputs import KINDS
-from mien.jobview import Failure, JobState, JobView
+from mien.jobs.request import KINDS
+from mien.jobs.view import Failure, JobState, JobView
 
 STATES = get_args(JobState)
 FAILURES_SHOWN = 20

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from mien.bus.budget import STAGES
 from mien.bus.plan import EVERYTHING
-from mien.jobinputs import KINDS
-from mien.jobview import JobState
+from mien.jobs.request import KINDS
+from mien.jobs.view import JobState
 from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
 
 _NUMBER = {"type": "number"}

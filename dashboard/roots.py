@@ -8,7 +8,7 @@ from pathlib import Path
 from dashboard.problems import Refused
 from mien.addresses import MemberAddress, member_of
 from mien.errors import InputError
-from mien.jobfiles import Input
+from mien.jobs.folder import Input
 
 MOST_PATHS = 1000
 

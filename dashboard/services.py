@@ -20,7 +20,7 @@ from mien.errors import InputError
 from mien.settings import Settings, check_camera_name
 
 if TYPE_CHECKING:
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
 
 _EXTENSION = "mien"
 _MOST_DIGITS = 12

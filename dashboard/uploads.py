@@ -22,13 +22,13 @@ from dashboard.problems import NotFound, Refused
 from dashboard.videos import VideoHeader
 from mien import picture_header
 from mien.errors import InputError, PictureError
-from mien.jobfiles import Input
+from mien.jobs.folder import Input
 from mien.logs import get_logger
 from mien.picture_header import NAMES, PictureHeader
 from mien.settings import Settings
 
 if TYPE_CHECKING:
-    from mien.jobs import Jobs
+    from mien.jobs.jobs import Jobs
 
 PIECE_BYTES = 64 * 1024
 # The pictures of cameras come first: an upload that takes all it can get from the event loop makes them late.

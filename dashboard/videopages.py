@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.outputs import video_outputs
-from mien.jobfiles import Entry, JobFolder, numbered
+from mien.jobs.folder import Entry, JobFolder, numbered
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from mien.addresses import (
 )
 from mien.errors import InputError, MienError, PictureError
 from mien.fetch import Fetcher
-from mien.jobinputs import Input
+from mien.jobs.request import Input
 from mien.remote import RemoteFolder, as_local, check_no_keys, check_scheme
 
 _MAGIC = re.compile(r"[*?[]")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.jobfiles import Input
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 
 
 def enqueue_photos(

@@ -15,10 +15,10 @@ from rq import Retry
 
 from mien.errors import InputError, JobError
 from mien.fetch import Fetcher
-from mien.jobfiles import Entry, Input, Inputs
-from mien.jobinputs import Option
-from mien.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
-from mien.jobview import Tally
+from mien.jobs.folder import Entry, Input, Inputs
+from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
+from mien.jobs.request import Option
+from mien.jobs.view import Tally
 from mien.logs import get_logger
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN

@@ -14,9 +14,9 @@ from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import InputError, JobError, RuntimeMissing
 from mien.formats import check_formats, check_installed
-from mien.jobfiles import Entry, JobFolder, atomic_file
-from mien.jobs import Jobs
-from mien.jobview import Failure, JobView, Tally
+from mien.jobs.folder import Entry, JobFolder, atomic_file
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import Failure, JobView, Tally
 from worker.report import write_format
 from worker.timeline.table import COLUMNS, FORMATS, read_table, values_of
 

@@ -28,7 +28,7 @@ from rq.worker_registration import clean_worker_registry
 
 from mien.bus.broker import refuses_writes
 from mien.errors import BrokerUnavailable, JobError, MienError
-from mien.jobs import QUEUES
+from mien.jobs.jobs import QUEUES
 from mien.logs import get_logger, without_password
 from worker.processes import is_alive, pid_space
 

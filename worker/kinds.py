@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from worker.analyse import Analyzer
 from worker.evaluation import EvaluationJobs
 from worker.heap import few_arenas

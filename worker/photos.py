@@ -13,9 +13,9 @@ from rq import Retry
 from mien.errors import JobError
 from mien.fetch import Fetcher
 from mien.formats import formats_of
-from mien.jobfiles import Entry, Input, Inputs, JobFolder
-from mien.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
-from mien.jobview import Failure, Tally
+from mien.jobs.folder import Entry, Input, Inputs, JobFolder
+from mien.jobs.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
+from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
 from worker.analyse import Analyzer
 from worker.careful import CAREFUL_AFTER, REASON, CarefulReading

@@ -12,7 +12,7 @@ import cv2
 from mien.addresses import stem_of
 from mien.errors import PictureError
 from mien.fetch import Fetcher
-from mien.jobfiles import Entry, Input, Inputs, atomic_file
+from mien.jobs.folder import Entry, Input, Inputs, atomic_file
 from mien.logs import get_logger
 from mien.types import Face
 from models.detector import SMALLEST_FACE_PX

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from mien.addresses import is_local, member_of
 from mien.fetch import Fetcher
-from mien.jobfiles import Entry, Input, Inputs
+from mien.jobs.folder import Entry, Input, Inputs
 from worker.analyse import Analyzer
 from worker.pictures import Analysed, Fetched, Limits, Opened, Unusable, analyse, decode, fetch, write
 

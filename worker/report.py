@@ -12,8 +12,8 @@ from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import RuntimeMissing
 from mien.formats import DEFAULT_FORMATS
-from mien.jobfiles import Entry, atomic_file
-from mien.jobview import Tally
+from mien.jobs.folder import Entry, atomic_file
+from mien.jobs.view import Tally
 from mien.types import EMOTIONS
 
 Entries = Callable[[], Iterable[Entry]]

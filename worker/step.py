@@ -13,10 +13,10 @@ from typing import ClassVar, TypeVar
 from rq import Retry
 
 from mien.errors import BrokerUnavailable, JobError
-from mien.jobfiles import Inputs, sweep
-from mien.jobplan import Call, call
-from mien.jobs import Jobs
-from mien.jobview import JobState, Tally
+from mien.jobs.folder import Inputs, sweep
+from mien.jobs.jobs import Jobs
+from mien.jobs.steps import Call, call
+from mien.jobs.view import JobState, Tally
 from mien.logs import get_logger
 from worker.analyse import Analyzer
 

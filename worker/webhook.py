@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mien.errors import JobError, MienError
-from mien.jobinputs import check_webhook
-from mien.jobplan import WEBHOOK
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
+from mien.jobs.request import check_webhook
+from mien.jobs.steps import WEBHOOK
 from mien.logs import get_logger
 from worker.step import whole
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
-from mien.jobfiles import atomic_file
+from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS, UNCERTAIN
 from models.align import Square, cut
 from models.evaluation.figures import Rule, curve, settled

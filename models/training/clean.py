@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.jobfiles import atomic_file
+from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all

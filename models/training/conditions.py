@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.jobfiles import write_json
+from mien.jobs.folder import write_json
 from mien.settings import load_settings
 from models.training.data import read_npz
 from models.training.labelled import FilePictures, read_labelled

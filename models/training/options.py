@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError
-from mien.jobfiles import write_json
+from mien.jobs.folder import write_json
 
 if TYPE_CHECKING:
     from models.training.plan import Plan

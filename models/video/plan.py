@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import JobError
-from mien.jobfiles import atomic_file, write_json
+from mien.jobs.folder import atomic_file, write_json
 
 SEGMENT_S = 30.0
 
@@ -93,7 +93,7 @@ def write_plan(folder: Path, plan: Plan, times: Ticks, *, render: bool) -> None:
     for name in ("tick", "fps", "aspect"):
         document[name] = str(document[name])
     document["parts"] = [list(asdict(segment).values()) for segment in plan.segments]
-    # What `mien.jobplan` reads: how many steps there are.
+    # What `mien.jobs.steps` reads: how many steps there are.
     document |= {"segments": len(plan.segments), "frames": plan.frames, "render": render}
     write_json(folder / "plan.json", document)
 

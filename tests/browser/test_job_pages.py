@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.browser.conftest import OpenPage
 from tests.dashboard import results
@@ -169,7 +169,7 @@ def test_an_evaluation_shows_its_figures(open_page: OpenPage, jobs: Jobs) -> Non
 def test_progress_is_followed_with_speed_and_time_left(open_page: OpenPage, jobs: Jobs) -> None:
     import time
 
-    from mien.jobview import Tally
+    from mien.jobs.view import Tally
 
     job = queued(jobs, "photos", 1000, "many")
     jobs.advance(job.id, ("queued",), 1, state="running", started=repr(time.time() - 10))

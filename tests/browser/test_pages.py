@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from mien.bus.bus import Bus
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason
 from tests.browser.conftest import OpenPage

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from cli import follow
-from mien.jobfiles import Input
-from mien.jobs import Jobs, Tally
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs, Tally
+from mien.jobs.view import JobView
 from mien.settings import Settings
 
 VIEW = JobView("abcdef0123", "photos", "queued", "a", 0.0, None, 1200, 0, 0, 0, (), Path("/out"))

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from mien.jobfiles import Input
-from mien.jobs import Failure, Jobs, Tally
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Failure, Jobs, Tally
 from mien.settings import Settings
 
 

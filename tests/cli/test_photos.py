@@ -14,7 +14,7 @@ import pytest
 import simplejpeg
 import skimage.data
 
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.analyzer import open_analyzer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from tests.clips import make_clip
 

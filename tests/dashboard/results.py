@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mien.jobfiles import Entry, Input, write_json
-from mien.jobs import Jobs
-from mien.jobview import Failure, JobView, Tally
+from mien.jobs.folder import Entry, Input, write_json
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import Failure, JobView, Tally
 from mien.types import EMOTIONS
 from tests.dashboard.conftest import face, picture
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.app import create_app
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from tests.dashboard.conftest import picture
 

@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from mien.jobfiles import write_json
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import write_json
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.dashboard import results
 

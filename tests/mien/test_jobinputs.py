@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobfiles import Input, Inputs, JobFolder
-from mien.jobinputs import check_kind, check_options
+from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.jobs.request import check_kind, check_options
 
 ITEMS = (
     Input("/pictures/a.jpg", "a.jpg"),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobfiles import Input, Inputs, JobFolder
-from mien.jobplan import (
+from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.jobs.steps import (
     EVALUATION_CHUNK,
     EVALUATION_REPORT,
     JOB_FUNCTIONS,

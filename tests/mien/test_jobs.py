@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from mien.errors import BrokerUnavailable, InputError, JobError
-from mien.jobfiles import Input
-from mien.jobplan import (
+from mien.jobs.folder import Input
+from mien.jobs.jobs import QUEUE, QUEUES, Failure, Jobs, JobView, Tally
+from mien.jobs.steps import (
     PHOTO_CHUNK,
     PHOTO_REPORT,
     VIDEO_ANALYSE,
@@ -18,7 +19,6 @@ from mien.jobplan import (
     VIDEO_REPORT,
     call,
 )
-from mien.jobs import QUEUE, QUEUES, Failure, Jobs, JobView, Tally
 from mien.settings import Settings
 from tests.photo_jobs import enqueue_photos
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ import pytest
 
 from bench.soak_offline import Plan, make_pictures, soak, summary
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobfiles import Input
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 # A worker process whose analyzer takes its time, and dies over a picture 140 pixels wide.
 WORKER = """
 import os, signal, sys, threading, time
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from worker import jobs_worker

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mien.errors import JobError
-from mien.jobfiles import Input
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.evaluation.measure import Wanted, chosen_part, measure

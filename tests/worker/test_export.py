@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mien.errors import InputError, JobError
-from mien.jobfiles import Entry, Input, write_json
-from mien.jobs import Jobs
+from mien.jobs.folder import Entry, Input, write_json
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Face
 from worker.export import VIDEO_COLUMNS, export_job

@@ -18,8 +18,8 @@ from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobs import QUEUE, Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import QUEUE, Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.photo_jobs import enqueue_photos
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
@@ -28,7 +28,7 @@ from worker.jobs_worker import JobsWorker
 # A worker process whose analyzer takes its time, so that it can be stopped in the middle.
 SLOW_WORKER = """
 import signal, sys, threading, time
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from worker.jobs_worker import JobsWorker

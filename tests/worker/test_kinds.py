@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from mien.jobfiles import Input
-from mien.jobs import JOB_FUNCTIONS, QUEUES, Jobs
+from mien.jobs.folder import Input
+from mien.jobs.jobs import JOB_FUNCTIONS, QUEUES, Jobs
 from mien.settings import Settings
 from mien.types import Face
 from models.picture import Picture

@@ -14,8 +14,8 @@ import simplejpeg
 import skimage.data
 
 from mien.errors import JobError
-from mien.jobs import PHOTO_CHUNK, Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import PHOTO_CHUNK, Jobs
+from mien.jobs.view import JobView
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.picture import Picture
@@ -259,7 +259,7 @@ def test_a_retry_of_a_finished_job_reads_only_what_failed(office: Office, folder
 def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_retried(
     office: Office, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.jobqueue.RETRY_INTERVALS_S", (0, 0))
+    monkeypatch.setattr("mien.jobs.queue.RETRY_INTERVALS_S", (0, 0))
     out = tmp_path / "out"
     view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten", out=out)
     out.rmdir()

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.jobfiles import Entry, Input, Inputs
+from mien.jobs.folder import Entry, Input, Inputs
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer

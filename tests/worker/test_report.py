@@ -12,8 +12,8 @@ import pytest
 
 from mien.errors import InputError, RuntimeMissing
 from mien.formats import check_formats, formats_of
-from mien.jobfiles import Entry
-from mien.jobview import Failure, Tally
+from mien.jobs.folder import Entry
+from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
 from tests.worker.test_photos import FACE
 from worker.report import COLUMNS, write_format, write_results
@@ -99,7 +99,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from tests.worker.test_photos import FACE
-from mien.jobview import Tally
+from mien.jobs.view import Tally
 from worker.report import write_results
 face = FACE.to_dict()
 def entries(count):

@@ -8,9 +8,9 @@ import pytest
 from rq import Retry
 
 from mien.errors import JobError
-from mien.jobfiles import Input
-from mien.jobplan import PHOTO_CHUNK, PHOTO_REPORT, call
-from mien.jobs import Jobs
+from mien.jobs.folder import Input
+from mien.jobs.jobs import Jobs
+from mien.jobs.steps import PHOTO_CHUNK, PHOTO_REPORT, call
 from mien.settings import Settings
 from mien.types import Face
 from models.picture import Picture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobfiles import Input
-from mien.jobs import WEBHOOK, Jobs
+from mien.jobs.folder import Input
+from mien.jobs.jobs import WEBHOOK, Jobs
 from mien.settings import Settings
 from worker.jobs_worker import JobsWorker
 from worker.step import give_up
@@ -61,7 +61,7 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture
 def jobs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    monkeypatch.setattr("mien.jobqueue.WEBHOOK_INTERVALS_S", (0, 0))
+    monkeypatch.setattr("mien.jobs.queue.WEBHOOK_INTERVALS_S", (0, 0))
     return Jobs.from_settings(settings)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
-from mien.jobfiles import atomic_file
+from mien.jobs.folder import atomic_file
 from models.picture import Picture
 from worker.timeline.columns import Timeline
 from worker.timeline.font import font_file, printable, shortened

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from mien.errors import InputError, RuntimeMissing
-from mien.jobfiles import atomic_file
+from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
 
 LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)

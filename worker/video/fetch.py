@@ -8,7 +8,7 @@ from typing import IO
 from mien.addresses import is_local, member_of
 from mien.errors import PictureError, VideoError
 from mien.fetch import Fetcher
-from mien.jobfiles import atomic_file
+from mien.jobs.folder import atomic_file
 from mien.remote import open_remote
 
 _PIECE_BYTES = 1 << 20

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mien.addresses import is_local, stem_of
 from mien.errors import JobError
-from mien.jobfiles import Entry, Input, Inputs, JobFolder, write_json
-from mien.videojob import TABLE_FORMATS
+from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
+from mien.jobs.video import TABLE_FORMATS
 from models.video.plan import Plan, Ticks, read_plan, read_times
 from worker.video.found import Found
 from worker.video.tracks import Seen, analysed, seen_in

@@ -9,9 +9,9 @@ import cv2
 from rq import Retry
 
 from mien.errors import VideoError
-from mien.jobfiles import Entry, write_json
-from mien.jobplan import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
-from mien.jobview import Failure, Tally
+from mien.jobs.folder import Entry, write_json
+from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
+from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
 from models.video.plan import write_plan
 from models.video.probe import probe

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import JobError
-from mien.jobfiles import atomic_file, write_json
+from mien.jobs.folder import atomic_file, write_json
 from models.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import ToRgb, ahead, read_segment

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from mien.jobfiles import Entry, atomic_file, write_json
-from mien.jobview import Tally
+from mien.jobs.folder import Entry, atomic_file, write_json
+from mien.jobs.view import Tally
 from worker.video import moments
 from worker.video.encode import remove_leftovers
 from worker.video.folder import VideoFolder

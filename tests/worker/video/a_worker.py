@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from mien.jobs import Jobs
+from mien.jobs.jobs import Jobs
 from mien.settings import load_settings
 from tests.clips import SquareFinder
 from worker.jobs_worker import JobsWorker

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from mien.errors import JobError
-from mien.jobinputs import Input
-from mien.jobs import Jobs
-from mien.jobview import JobView
+from mien.jobs.jobs import Jobs
+from mien.jobs.request import Input
+from mien.jobs.video import video_options
+from mien.jobs.view import JobView
 from mien.settings import Settings
-from mien.videojob import video_options
 from tests.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from tests.worker.conftest import ROOT, wait_until
 from worker.jobs_worker import JobsWorker

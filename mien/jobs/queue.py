@@ -11,7 +11,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from mien.errors import JobError
-from mien.jobplan import WEBHOOK, Call
+from mien.jobs.steps import WEBHOOK, Call
 from mien.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@
     <data_dir>/jobs/<id>/parts/<k>.json        everything of chunk k, there only when the chunk is finished
     <data_dir>/jobs/<id>/parts/<k>.partial     what chunk k has so far, for whoever goes on with it
     <data_dir>/jobs/<id>/parts/<k>.reading     which picture of chunk k is being read, after workers died over it
-    <data_dir>/jobs/<id>/videos/<i>/           what is finished of input i of a video job (see `mien.jobplan`)
+    <data_dir>/jobs/<id>/videos/<i>/           what is finished of input i of a video job (see `mien.jobs.steps`)
     <data_dir>/jobs/<id>/out/                  results, unless the job names another folder
 
 Each file appears whole or not at all.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mien.errors import JobError
-from mien.jobinputs import Input, Inputs, inputs_from, lines_of
+from mien.jobs.request import Input, Inputs, inputs_from, lines_of
 
 __all__ = ["Entry", "Input", "Inputs", "JobFolder", "atomic_file", "numbered", "sweep", "unfinished", "write_json"]
 

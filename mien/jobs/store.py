@@ -4,7 +4,7 @@ mien:job:<id>                        the record: kind, name, state, attempt, sum
 mien:job:<id>:parts                  the numbers of each part (see `Jobs.report`)
 mien:job:<id>:failures               the failures of each part, the first ones only
 mien:job:<id>:<attempt>:open:<group> steps that must all be finished before the next ones begin
-mien:job:<id>:deaths                 see `mien.jobdeaths`
+mien:job:<id>:deaths                 see `mien.jobs.deaths`
 mien:same:<digest>                   the job that asks for just this
 mien:jobs                            all jobs by the time they were made
 """
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from mien.bus.broker import broker_errors
-from mien.jobinputs import Inputs
-from mien.jobplan import WEBHOOK, Call, call
-from mien.jobqueue import JobQueue, Priority, check_priority
-from mien.jobview import FAILURES_KEPT, JobState, JobView, Tally, failures_to_json, view_of
+from mien.jobs.queue import JobQueue, Priority, check_priority
+from mien.jobs.request import Inputs
+from mien.jobs.steps import WEBHOOK, Call, call
+from mien.jobs.view import FAILURES_KEPT, JobState, JobView, Tally, failures_to_json, view_of
 from mien.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class JobStore:
         self.settings = settings
         self.redis = connection
         self._queues = JobQueue(connection, settings)
-        lua = resources.files("mien") / "lua"
+        lua = resources.files("mien.jobs") / "lua"
         self._advance = connection.register_script((lua / "advance.lua").read_text())
         self._tally = connection.register_script((lua / "tally.lua").read_text())
 

@@ -7,8 +7,8 @@ from typing import cast
 import redis
 
 from mien.bus.broker import broker_errors
-from mien.jobplan import Call
-from mien.jobqueue import rq_id
+from mien.jobs.queue import rq_id
+from mien.jobs.steps import Call
 
 # What kills five workers in the same place will kill the sixth; what kills twenty anywhere is no accident either.
 _MOST_IN_PLACE = 5

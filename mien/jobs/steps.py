@@ -1,6 +1,6 @@
 """What comes next in a job: the steps of each kind, and which of them are not finished.
 
-A job is made of steps, each one RQ job. What is finished is read from the job's folder alone (see `mien.jobfiles`), so
+A job is made of steps, each one RQ job. What is finished is read from the job's folder alone (see `mien.jobs.folder`), so
 that whoever asks, and whenever, gets the same answer:
 
     photos, evaluation   every chunk, then the report
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import JobError
-from mien.jobfiles import JobFolder, numbered
-from mien.jobinputs import Inputs
+from mien.jobs.folder import JobFolder, numbered
+from mien.jobs.request import Inputs
 
 __all__ = ["JOB_FUNCTIONS", "KIND_OF", "Call", "call", "next_calls"]
 

@@ -1,8 +1,8 @@
 """Jobs: queued by the command line and the dashboard, worked on by `mien jobs work`, seen by all three.
 
-A job is a record in the jobs broker and a folder (see `mien.jobfiles`). It is made of steps (see `mien.jobplan`), one
+A job is a record in the jobs broker and a folder (see `mien.jobs.folder`). It is made of steps (see `mien.jobs.steps`), one
 RQ job each. RQ decides who works on what and brings back what a dead worker held; a step counts as finished when its
-file is in the folder, so doing one twice changes nothing. What the broker stores is in `mien.jobstore`.
+file is in the folder, so doing one twice changes nothing. What the broker stores is in `mien.jobs.store`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, cast
 
 from mien.bus.broker import broker_errors, connect
 from mien.errors import InputError, JobError
-from mien.jobdeaths import Deaths
-from mien.jobfiles import Input, Inputs, JobFolder
-from mien.jobinputs import Option, check_kind, check_options, check_webhook
-from mien.jobplan import (
+from mien.jobs.deaths import Deaths
+from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.jobs.queue import QUEUE, QUEUES, check_priority
+from mien.jobs.request import Option, check_kind, check_options, check_webhook
+from mien.jobs.steps import (
     EVALUATION_CHUNK,
     EVALUATION_REPORT,
     JOB_FUNCTIONS,
@@ -35,9 +36,8 @@ from mien.jobplan import (
     Call,
     next_calls,
 )
-from mien.jobqueue import QUEUE, QUEUES, check_priority
-from mien.jobstore import JobStore, Views, record_key
-from mien.jobview import Failure, JobState, JobView, Tally
+from mien.jobs.store import JobStore, Views, record_key
+from mien.jobs.view import Failure, JobState, JobView, Tally
 from mien.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mien.errors import JobError
-from mien.jobinputs import Option
+from mien.jobs.request import Option
 
 TABLE_FORMATS = ("csv", "parquet")
 MOST_EVERY = 10_000
