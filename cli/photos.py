@@ -71,7 +71,7 @@ def enqueue(
     """Queue a job over pictures."""
     from cli.follow import follow, print_json, queued_line
     from mien.formats import check_formats, check_installed
-    from mien.inputs import find_inputs
+    from mien.inputs.find import find_inputs
     from mien.jobs.jobs import Jobs
     from mien.settings import load_settings
 

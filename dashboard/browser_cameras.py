@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from dashboard.problems import Refused
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable, PictureError
+from mien.headers.picture import header_of
 from mien.logs import get_logger
-from mien.picture_header import header_of
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Frame
 

@@ -11,7 +11,7 @@ from dashboard.roots import check_inside, check_roots
 from dashboard.services import Services
 from dashboard.uploads import label_of
 from mien.errors import InputError
-from mien.inputs import PICTURES, VIDEOS, find_inputs
+from mien.inputs.find import PICTURES, VIDEOS, find_inputs
 from mien.jobs.folder import Input
 from mien.jobs.view import JobView
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dashboard.problems import Refused
-from mien.addresses import MemberAddress, member_of
 from mien.errors import InputError
+from mien.inputs.address import MemberAddress, member_of
 from mien.jobs.folder import Input
 
 MOST_PATHS = 1000

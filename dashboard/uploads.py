@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from dashboard import videos
 from dashboard.pool import in_pool
 from dashboard.problems import NotFound, Refused
-from dashboard.videos import VideoHeader
-from mien import picture_header
 from mien.errors import InputError, PictureError
+from mien.headers import picture as picture_header
+from mien.headers import video as videos
+from mien.headers.picture import NAMES, PictureHeader
+from mien.headers.video import VideoHeader
 from mien.jobs.folder import Input
 from mien.logs import get_logger
-from mien.picture_header import NAMES, PictureHeader
 from mien.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.addresses import harmless, is_local
 from mien.errors import PictureError
-from mien.fetch import Fetcher, open_input
+from mien.inputs.address import harmless, is_local
+from mien.inputs.fetch import Fetcher, open_input
 from models.detector import SMALLEST_FACE_PX
 from models.photo import Photo, read_photo
 from models.picture import MAX_PIXELS, Picture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from mien.errors import InputError, PictureError, SettingsError
-from mien.fetch import Fetcher
+from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from models.analyzer import open_analyzer

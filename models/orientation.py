@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.picture_header import PictureHeader
+from mien.headers.picture import PictureHeader
 
 # EXIF tag 0x0112, section 4.6.4 of the EXIF 2.3 standard: turns (counter-clockwise), then a flip left to right.
 _ORIENTATIONS = {

@@ -17,10 +17,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from mien.animation import pictures_in
 from mien.errors import PictureError
-from mien.picture_header import PictureHeader as Header
-from mien.picture_header import header_of as read_header
+from mien.headers.animation import pictures_in
+from mien.headers.picture import PictureHeader as Header
+from mien.headers.picture import header_of as read_header
 from models.orientation import orientation_of, upright
 from models.pixels import cmyk_to_rgb, to_rgb
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PictureError
-from mien.picture_header import PictureHeader
+from mien.headers.picture import PictureHeader
 from models.orientation import png_chunk, tiff_values
 
 # TIFF 6.0, section 8, and section 18 for extra samples.

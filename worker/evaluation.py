@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rq import Retry
 
 from mien.errors import InputError, JobError
-from mien.fetch import Fetcher
+from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
 from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
 from mien.jobs.request import Option

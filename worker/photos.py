@@ -11,8 +11,8 @@ from functools import partial
 from rq import Retry
 
 from mien.errors import JobError
-from mien.fetch import Fetcher
 from mien.formats import formats_of
+from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder
 from mien.jobs.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
 from mien.jobs.view import Failure, Tally

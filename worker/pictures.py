@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 
-from mien.addresses import stem_of
 from mien.errors import PictureError
-from mien.fetch import Fetcher
+from mien.inputs.address import stem_of
+from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, atomic_file
 from mien.logs import get_logger
 from mien.types import Face

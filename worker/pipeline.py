@@ -15,8 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 
-from mien.addresses import is_local, member_of
-from mien.fetch import Fetcher
+from mien.inputs.address import is_local, member_of
+from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
 from worker.analyse import Analyzer
 from worker.pictures import Analysed, Fetched, Limits, Opened, Unusable, analyse, decode, fetch, write

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
-from mien.fetch import open_input
+from mien.inputs.fetch import open_input
 from mien.types import EMOTIONS
 from models.detector import SMALLEST_FACE_PX
 from models.photo import read_photo

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.errors import InputError
-from mien.inputs import PICTURE_SUFFIXES
+from mien.inputs.find import PICTURE_SUFFIXES
 from models.training.labelled_csv import Table, one_hot
 from models.training.labels import SPLIT_NAMES, label_of, split_named
 

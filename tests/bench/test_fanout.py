@@ -10,7 +10,7 @@ import pytest
 from bench import fanout
 from bench.feed import PICTURE_BYTES, picture, stamped
 from bench.viewers import Kind, Viewer
-from mien.picture_header import read_header
+from mien.headers.picture import read_header
 
 
 def test_pictures_are_as_large_as_real_ones_and_say_when_they_were_fed() -> None:

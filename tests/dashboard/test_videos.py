@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from dashboard.videos import read_video_header, video_kind
 from mien.errors import PictureError
+from mien.headers.video import read_video_header, video_kind
 from tests.dashboard.results import mp4, sound_only
 
 

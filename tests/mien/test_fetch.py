@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from mien.addresses import MemberAddress
-from mien.archives import TarArchive
 from mien.errors import PictureError
-from mien.fetch import Fetcher, open_input
-from mien.inputs import find_inputs
+from mien.inputs.address import MemberAddress
+from mien.inputs.archives import TarArchive
+from mien.inputs.fetch import Fetcher, open_input
+from mien.inputs.find import find_inputs
 
 MOST = 10_000_000
 

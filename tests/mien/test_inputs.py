@@ -11,8 +11,8 @@ import fsspec
 import pytest
 
 from mien.errors import InputError, RuntimeMissing
-from mien.fetch import open_input
-from mien.inputs import VIDEOS, find_inputs
+from mien.inputs.fetch import open_input
+from mien.inputs.find import VIDEOS, find_inputs
 
 
 def touch(*paths: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import PictureError
-from mien.picture_header import KINDS, HeaderTruncated, header_of, picture_kind
+from mien.headers.picture import KINDS, HeaderTruncated, header_of, picture_kind
 
 
 def encoded(kind: str, width: int = 321, height: int = 77, **options: Any) -> bytes:

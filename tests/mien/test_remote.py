@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mien.errors import InputError, PictureError
-from mien.fetch import Fetcher, open_input
-from mien.inputs import find_inputs
+from mien.inputs.fetch import Fetcher, open_input
+from mien.inputs.find import find_inputs
 from tests.servers.s3 import a_bucket
 
 pytest.importorskip("aiohttp")

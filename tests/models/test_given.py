@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mien.errors import PictureError
-from mien.fetch import Fetcher
+from mien.inputs.fetch import Fetcher
 from models.given import name_of, photo_of
 from models.picture import MAX_PIXELS, Picture, encode_jpeg
 from tests.media import astronaut

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import InputError
-from mien.inputs import find_inputs
+from mien.inputs.find import find_inputs
 from mien.settings import Settings
 from models.picture import encode_jpeg
 from tests.media import astronaut

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from mien.addresses import is_local, member_of
 from mien.errors import PictureError, VideoError
-from mien.fetch import Fetcher
+from mien.inputs.address import is_local, member_of
+from mien.inputs.fetch import Fetcher
+from mien.inputs.remote import open_remote
 from mien.jobs.folder import atomic_file
-from mien.remote import open_remote
 
 _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = 30.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.addresses import is_local, stem_of
 from mien.errors import JobError
+from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
 from mien.jobs.video import TABLE_FORMATS
 from models.video.plan import Plan, Ticks, read_plan, read_times

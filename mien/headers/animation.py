@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from mien.picture_header import PictureHeader
+from mien.headers.picture import PictureHeader
 
 
 def pictures_in(data: bytes, header: PictureHeader) -> int:

@@ -17,9 +17,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from mien.addresses import harmless, scheme_of
-from mien.archives import PIECE_BYTES
 from mien.errors import InputError, PictureError, RuntimeMissing
+from mien.inputs.address import harmless, scheme_of
+from mien.inputs.archives import PIECE_BYTES
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

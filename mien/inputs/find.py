@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from mien.addresses import (
+from mien.errors import InputError, MienError, PictureError
+from mien.inputs.address import (
     MemberAddress,
     archive_kind,
     harmless,
@@ -26,10 +27,9 @@ from mien.addresses import (
     plain_text,
     scheme_of,
 )
-from mien.errors import InputError, MienError, PictureError
-from mien.fetch import Fetcher
+from mien.inputs.fetch import Fetcher
+from mien.inputs.remote import RemoteFolder, as_local, check_no_keys, check_scheme
 from mien.jobs.request import Input
-from mien.remote import RemoteFolder, as_local, check_no_keys, check_scheme
 
 _MAGIC = re.compile(r"[*?[]")
 

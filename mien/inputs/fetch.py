@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO
 
-from mien.addresses import MemberAddress, is_local, member_of
-from mien.archives import PIECE_BYTES, Archive, open_archive
 from mien.errors import PictureError, RuntimeMissing
-from mien.remote import open_remote, remote_pieces
+from mien.inputs.address import MemberAddress, is_local, member_of
+from mien.inputs.archives import PIECE_BYTES, Archive, open_archive
+from mien.inputs.remote import open_remote, remote_pieces
 
 _AT_ONCE_BYTES = 32 << 20
 # An archive elsewhere may be replaced while it is open here, and nothing tells.

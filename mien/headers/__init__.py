@@ -1,0 +1,1 @@
+"""mien/headers"""
