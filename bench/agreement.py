@@ -38,7 +38,7 @@ from mien.settings import Settings
 from mien.types import Face, Frame
 from models.analyzer import open_analyzer
 from models.detector import SMALLEST_FACE_PX
-from models.picture import encode_jpeg, read_header
+from models.pictures.picture import encode_jpeg, read_header
 from models.windows import overlap
 from worker.analyse import BatchAnalysis, LiveAnalyzer
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.media import DEFAULT_FOLDER, astronaut, clip, demo_file
 from mien.errors import InputError
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25
 _SOUND_RATE = 44_100

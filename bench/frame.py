@@ -31,7 +31,7 @@ from bench.media import DEFAULT_FOLDER, astronaut, clip, demo_file, photo, textu
 from bench.setup_baselines import CLASSIC_PYTHON, FER_PYTHON
 from bench.site import ROOT, stopped_cleanly
 from mien.errors import InputError
-from models.picture import Picture, encode_jpeg
+from models.pictures.picture import Picture, encode_jpeg
 
 FACES = (0, 1, 2, 5)
 TARGETS = {"classic": 100.0, "fer": 10.0}

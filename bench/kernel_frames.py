@@ -18,8 +18,8 @@ from bench.clips import CYCLE_FRAMES, FPS
 from mien.logs import configure_logs
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.overlay import draw_faces
-from models.picture import decode, encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import decode, encode_jpeg
 
 STAGES = ("decode", "detect", "classify", "draw", "encode")
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from mien.logs import configure_logs
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.overlay import draw_faces
-from models.picture import encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import encode_jpeg
 from worker.pictures import Limits, open_photo
 
 STAGES = ("decode", "detect", "classify", "draw", "encode")

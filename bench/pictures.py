@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo
 from mien.errors import InputError
-from models.picture import Picture, encode_jpeg
+from models.pictures.picture import Picture, encode_jpeg
 
 QUALITY = 90
 

@@ -27,7 +27,7 @@ from bench.machine import cores, describe
 from bench.site import READY_S, Site, stopped_cleanly
 from mien.bus.bus import Bus
 from mien.types import Camera, CameraState, Delivery, Frame
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 
 TARGET_TWO = 1.8
 TARGET_GROWTH = 1.25

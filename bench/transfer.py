@@ -34,7 +34,7 @@ from models import weights as weights_file
 from models.classifier import Classifier
 from models.detector import detector_of
 from models.evaluation.reader import FaceReader, Readings
-from models.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtime import open_runtime
 from models.training.labelled import LabelledData, Pictures, part_of, read_labelled
 from models.weights import Weights

@@ -25,8 +25,8 @@ from bench.media import DEFAULT_FOLDER
 from bench.offline import Office, Run
 from mien.settings import Settings
 from models.analyzer import open_analyzer
-from models.overlay import draw_faces
-from models.picture import Picture
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import Picture
 from worker.video.encode import choose_encoder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.analyzer import PixelAnalyzer
-    from models.photo import Photo
+    from models.pictures.photo import Photo
 
 SUFFIX = ".mien.jpg"
 
@@ -83,8 +83,8 @@ class _Names:
 def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | None, quality: int) -> dict[str, Any]:
     """Return the entry of one picture, and write it with its faces drawn in; raises InputError when it cannot."""
     from mien.errors import InputError
-    from models.overlay import draw_faces
-    from models.picture import encode_jpeg
+    from models.pictures.overlay import draw_faces
+    from models.pictures.picture import encode_jpeg
 
     faces = analyzer.analyze(opened.pixels)
     entry: dict[str, Any] = {

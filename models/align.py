@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import Detection
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.weights import CropGeometry
 
 MOUTH_BELOW_EYES = 1.13

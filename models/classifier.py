@@ -12,7 +12,7 @@ from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
 from models.heads import logits_in, points_in
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.runtime import ClassifierRuntime, Logits
 from models.weights import Weights
 

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from mien.errors import RuntimeMissing, SettingsError
 from mien.settings import Settings
 from mien.types import Box, Detection
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
 Precision = Literal["auto", "fp32", "bf16"]

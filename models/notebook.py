@@ -15,13 +15,13 @@ from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from models.analyzer import open_analyzer
-from models.given import name_of, photo_of, whole
-from models.photo import Photo
-from models.picture import Picture
+from models.pictures.given import name_of, photo_of, whole
+from models.pictures.photo import Photo
+from models.pictures.picture import Picture
 from models.result import PictureResult
 
 if TYPE_CHECKING:
-    from models.given import GivenPicture
+    from models.pictures.given import GivenPicture
     from models.runtime import RuntimeName
 
 # Faces of a few pictures are classified together; more gains little on a CPU and needs memory.

@@ -15,9 +15,9 @@ import numpy as np
 
 from mien.errors import MienError, PictureError, RuntimeMissing
 from mien.types import EMOTIONS, Box, Face, FrameResult
-from models.overlay import draw_faces
-from models.photo import Photo
-from models.picture import Picture, encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.photo import Photo
+from models.pictures.picture import Picture, encode_jpeg
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import numpy as np
 from mien.types import Box, Detection
 from models.candidates import Candidates, merge
 from models.canvas import LINEAR_UP_TO, halved_down_to
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 FARTHEST = 0.6
 """Longest way from where a face is expected to where it is found, in sides of the face."""

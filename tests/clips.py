@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from mien.types import EMOTIONS, Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 WIDTH, HEIGHT = 160, 120
 TURN_RIGHT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)

@@ -9,7 +9,7 @@ import pytest
 
 from bench import media
 from mien.errors import InputError
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 TEST_MEDIA_VARIABLE = "MIEN_TEST_MEDIA"
 YUNET_VARIABLE = "MIEN_TEST_YUNET"

@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from models.analyzer import open_analyzer
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.media import astronaut, demo_media
 
 NOTEBOOKS = Path(__file__).parents[1] / "docs" / "notebooks.md"

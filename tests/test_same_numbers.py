@@ -23,7 +23,7 @@ from mien import FaceAnalyzer
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.media import astronaut, demo_media
 
 ROOT = Path(__file__).parents[1]

@@ -28,7 +28,7 @@ from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.measure import Wanted, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
 from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
-from models.picture import Picture, decode
+from models.pictures.picture import Picture, decode
 from models.runtime import open_runtime
 from models.training.labelled import FilePictures, LabelledData, default_split
 from models.training.labels import UNCLEAR

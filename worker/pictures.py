@@ -16,9 +16,9 @@ from mien.jobs.folder import Entry, Input, Inputs, atomic_file
 from mien.logs import get_logger
 from mien.types import Face
 from models.detector import SMALLEST_FACE_PX
-from models.overlay import draw_faces
-from models.photo import Photo, pixels_in_memory, read_photo
-from models.picture import encode_jpeg, read_header
+from models.pictures.overlay import draw_faces
+from models.pictures.photo import Photo, pixels_in_memory, read_photo
+from models.pictures.picture import encode_jpeg, read_header
 from worker.analyse import Analyzer
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.

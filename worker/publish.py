@@ -9,8 +9,8 @@ from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Face, Frame, FrameResult, View
-from models.overlay import draw_faces, label_of
-from models.picture import encode_jpeg
+from models.pictures.overlay import draw_faces, label_of
+from models.pictures.picture import encode_jpeg
 from worker.analyse import Analysed, Stopwatch
 from worker.budget import Windows
 

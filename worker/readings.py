@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mien.types import Detection, Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 from worker.due import part_to_wait
 from worker.memory import CameraMemory, Reading
 from worker.rota import Rota

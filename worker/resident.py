@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from mien.types import Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 from worker.analyse import Analyzer
 
 

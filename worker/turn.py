@@ -7,7 +7,7 @@ from typing import Literal
 
 from mien.bus.plan import Plan
 from mien.types import Box, Detection, Face, Frame
-from models.picture import Picture, decode
+from models.pictures.picture import Picture, decode
 from worker.memory import CameraMemory, Known
 
 MAX_FRAME_PIXELS = 7680 * 4320

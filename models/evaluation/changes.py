@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.errors import PictureError
 from models.align import Square
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 REFERENCE_PX = 48
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
 from mien.types import EMOTIONS
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.training.score import CALIBRATION_BINS, bins_of, calibration_error
 
 try:

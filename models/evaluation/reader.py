@@ -15,7 +15,7 @@ from models.align import Square, cut, square_of
 from models.classifier import Classifier
 from models.detector import Detector
 from models.evaluation.changes import UNCHANGED, Change
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.training.labelled import Pictures
 from models.weights import CropGeometry
 

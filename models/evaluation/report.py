@@ -23,7 +23,7 @@ from models.align import Square, cut
 from models.evaluation.figures import Rule, curve, settled
 from models.evaluation.page import page
 from models.evaluation.reader import Readings
-from models.picture import Picture, encode_jpeg
+from models.pictures.picture import Picture, encode_jpeg
 from models.training.labelled import LabelledData
 from models.training.labels import UNCLEAR
 

@@ -19,8 +19,8 @@ from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
 from mien.types import EMOTIONS
 from models.detector import SMALLEST_FACE_PX
-from models.photo import read_photo
-from models.picture import MAX_PIXELS, Picture
+from models.pictures.photo import read_photo
+from models.pictures.picture import MAX_PIXELS, Picture
 from models.training import labelled_csv, labelled_folder
 from models.training.data import (
     SPLITS,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.errors import VideoError
 from mien.logs import get_logger
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.video.plan import Plan, Ticks
 from models.video.probe import probe
 from models.video.read import Read, ToRgb, read_segment

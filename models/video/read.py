@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from mien.errors import VideoError
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.source import open_video, packets_of
 

@@ -114,7 +114,7 @@ def _why_not(path: Path, error: Exception) -> str:
 
 
 def _picture_kind(head: bytes) -> str:
-    from models.picture import read_header
+    from models.pictures.picture import read_header
 
     try:
         return read_header(head).format

@@ -12,7 +12,7 @@ from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Box, Face
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.media import camera_clip, demo_media
 
 STRONGEST = Plan(scan_ms=160, classify_ms=120)

@@ -9,7 +9,7 @@ from bench.clips import HEIGHT, WIDTH
 from bench.frame import Took, measure, summary, write_pictures
 from bench.kernel_frames import STAGES
 from bench.setup_baselines import CLASSIC_PYTHON
-from models.picture import decode
+from models.pictures.picture import decode
 
 
 def test_pictures_have_the_size_of_a_frame(tmp_path: Path) -> None:

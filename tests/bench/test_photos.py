@@ -9,7 +9,7 @@ from bench import kernels, memory, photos
 from bench.machine import Spread, cores, cpu_s, describe, rss_mib
 from bench.photos import Outcome, Pace, Plan
 from bench.pictures import KINDS, Kind, write_folder
-from models.picture import decode
+from models.pictures.picture import decode
 
 
 def test_the_folder_has_the_same_share_of_each_kind_anywhere(tmp_path: Path) -> None:

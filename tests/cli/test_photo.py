@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from cli.photo import photo
-from models.picture import decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from tests.media import astronaut
 
 

@@ -18,7 +18,7 @@ from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.analyzer import open_analyzer
-from models.picture import decode
+from models.pictures.picture import decode
 
 
 class Terminal:

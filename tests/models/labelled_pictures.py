@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.media import astronaut
 from tests.models.tiny_faces import picture
 

@@ -14,8 +14,8 @@ from mien.errors import SettingsError, WeightsError
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.overlay import draw_faces
-from models.picture import decode, encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import decode, encode_jpeg
 from tests.media import astronaut, demo_media
 
 

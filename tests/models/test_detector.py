@@ -16,7 +16,7 @@ from models.blazeface import BlazeFace, model_path
 from models.candidates import Candidates, merge
 from models.canvas import canvas_for
 from models.detector import Detector, open_detector
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.windows import overlap
 from tests.media import astronaut, demo_media, yunet_file
 

@@ -11,7 +11,7 @@ from models.align import Square
 from models.classifier import Classifier
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.reader import CropAnalyzer, FaceCutter, FaceReader, in_channels, main_face, whole
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.runtime import open_runtime
 from models.training.data import face_set, prepare, read_npz
 from models.training.evaluate import logits_of

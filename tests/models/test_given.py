@@ -13,12 +13,12 @@ import pytest
 
 from mien.errors import PictureError
 from mien.inputs.fetch import Fetcher
-from models.given import name_of, photo_of
-from models.picture import MAX_PIXELS, Picture, encode_jpeg
+from models.pictures.given import name_of, photo_of
+from models.pictures.picture import MAX_PIXELS, Picture, encode_jpeg
 from tests.media import astronaut
 
 if TYPE_CHECKING:
-    from models.given import GivenPicture
+    from models.pictures.given import GivenPicture
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

@@ -16,7 +16,7 @@ from mien.types import Box, Detection
 from models import blazeface as blazeface_module
 from models.blazeface import BlazeFace
 from models.detector import Detector, open_detector
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.windows import overlap
 from tests.media import astronaut, demo_media, yunet_file
 

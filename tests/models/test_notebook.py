@@ -18,7 +18,7 @@ from mien.errors import InputError, PictureError, SettingsError, VideoError
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import open_analyzer
-from models.picture import Picture, decode
+from models.pictures.picture import Picture, decode
 from tests.media import astronaut, demo_media
 
 

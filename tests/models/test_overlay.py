@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.types import Box, Face
-from models.overlay import COLOURS, GREEN, GREY, RED, Bar, draw_faces, label_of, place_bar
-from models.picture import Picture
+from models.pictures.overlay import COLOURS, GREEN, GREY, RED, Bar, draw_faces, label_of, place_bar
+from models.pictures.picture import Picture
 
 EVEN = (0.125,) * 8
 

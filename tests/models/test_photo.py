@@ -8,8 +8,8 @@ import pytest
 
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.photo import HUGE_PIXELS, pixels_in_memory, read_photo, shrink_of
-from models.picture import Header, Picture, decode, encode_jpeg
+from models.pictures.photo import HUGE_PIXELS, pixels_in_memory, read_photo, shrink_of
+from models.pictures.picture import Header, Picture, decode, encode_jpeg
 from tests.media import demo_media
 
 

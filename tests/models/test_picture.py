@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from mien.errors import PictureError
-from models.picture import MAX_PIXELS, Picture, decode, encode_jpeg, read_header
+from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg, read_header
 from tests.media import astronaut, demo_media
 
 

@@ -17,10 +17,10 @@ import pytest
 
 from mien.errors import PictureError, RuntimeMissing
 from mien.types import EMOTIONS, Face, FrameResult
-from models.given import photo_of, whole
-from models.overlay import GREEN, draw_faces
-from models.photo import Photo
-from models.picture import Picture, decode, encode_jpeg
+from models.pictures.given import photo_of, whole
+from models.pictures.overlay import GREEN, draw_faces
+from models.pictures.photo import Photo
+from models.pictures.picture import Picture, decode, encode_jpeg
 from models.result import PictureResult
 
 HAPPY = (0.01, 0.01, 0.01, 0.01, 0.9, 0.04, 0.01, 0.01)

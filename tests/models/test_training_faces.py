@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS, Box, Detection
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.training.data import VOTE_COLUMNS
 from models.training.faces import Cutting, read_training_data
 from models.training.holdout import groups_of, held_out, prints_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.types import EMOTIONS
 from models import weights as weights_file
-from models.picture import read_header
+from models.pictures.picture import read_header
 from models.training.data import FaceSet
 from models.training.evaluate import with_figures
 from models.training.report import worst_mistakes, write_report

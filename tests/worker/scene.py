@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.types import EMOTIONS, Box, Detection, Face, Frame
 from models.classifier import decide
-from models.picture import Picture, encode_jpeg
+from models.pictures.picture import Picture, encode_jpeg
 
 WIDTH, HEIGHT = 640, 360
 FRAME_NS = 40_000_000

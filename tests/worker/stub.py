@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mien.types import Box, Detection, Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 PROBABILITIES = (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02)
 NEAR_SHARE = 0.1

@@ -20,7 +20,7 @@ from PIL import Image
 from mien.errors import InputError
 from mien.inputs.find import find_inputs
 from mien.settings import Settings
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.media import astronaut
 from tests.servers.s3 import SECRET, a_bucket
 from tests.worker.test_photos import Office

@@ -11,7 +11,7 @@ from mien.jobs.folder import Input
 from mien.jobs.jobs import JOB_FUNCTIONS, QUEUES, Jobs
 from mien.settings import Settings
 from mien.types import Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 from worker.evaluation import EvaluationJobs
 from worker.jobs_worker import JobsWorker
 from worker.kinds import job_worker

@@ -14,7 +14,7 @@ from mien.bus.plan import EVERYTHING, Plan
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import CameraState, View
-from models.picture import decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from tests.worker.conftest import (
     START_S,
     Lobby,

@@ -18,7 +18,7 @@ from mien.jobs.jobs import PHOTO_CHUNK, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 from tests.photo_jobs import enqueue_photos
 from worker.jobs_worker import JobsWorker
 from worker.photos import PhotoJobs

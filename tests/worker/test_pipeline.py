@@ -12,8 +12,8 @@ from mien.jobs.folder import Entry, Input, Inputs
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.overlay import draw_faces
-from models.picture import Picture, decode, encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import Picture, decode, encode_jpeg
 from tests.media import astronaut, demo_media
 from worker import pipeline
 from worker.analyse import Analyzer

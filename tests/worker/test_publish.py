@@ -10,7 +10,7 @@ from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Box, DropReason, Face, Frame
-from models.picture import decode
+from models.pictures.picture import decode
 from tests.worker.conftest import Lobby, a_picture
 from tests.worker.stub import PROBABILITIES
 from worker.analyse import Analysed

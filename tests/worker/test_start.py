@@ -21,7 +21,7 @@ from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
 from models import weights
-from models.picture import encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.worker.conftest import ROOT, Lobby, wait_until
 
 

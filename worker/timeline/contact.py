@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
 from mien.jobs.folder import atomic_file
-from models.picture import Picture
+from models.pictures.picture import Picture
 from worker.timeline.columns import Timeline
 from worker.timeline.font import font_file, printable, shortened
 from worker.timeline.palette import COLOURS, NOTICE, clock, percent

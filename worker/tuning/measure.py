@@ -17,8 +17,8 @@ from mien.machine import Machine
 from mien.settings import Settings
 from mien.types import Box, Detection, Face
 from models import weights as weights_file
-from models.overlay import draw_faces
-from models.picture import Picture, decode, encode_jpeg
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtime import ClassifierRuntime, Faces, RuntimeName, open_runtime
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs

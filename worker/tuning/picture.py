@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mien.types import Box, Detection
-from models.picture import Picture, encode_jpeg
+from models.pictures.picture import Picture, encode_jpeg
 
 WIDTH, HEIGHT = 1280, 720
 _SEED = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.types import Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import Read, ToRgb, ahead, read_segment
 from worker.analyse import Analyzer

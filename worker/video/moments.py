@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.errors import JobError
 from mien.jobs.folder import atomic_file, write_json
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import ToRgb, ahead, read_segment
 from worker.video.found import read_arrays

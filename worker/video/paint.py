@@ -1,6 +1,6 @@
 """Faces drawn straight into the planes of a video frame, so that all other pixels stay as they came.
 
-The overlay of `models.overlay` is drawn on an empty RGB canvas, and what it touched is put into the planes. A frame
+The overlay of `models.pictures.overlay` is drawn on an empty RGB canvas, and what it touched is put into the planes. A frame
 turned into RGB and back would cost ten times as much and lose colour.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import Face
-from models.overlay import draw_faces, drawn_in
-from models.picture import Picture
+from models.pictures.overlay import draw_faces, drawn_in
+from models.pictures.picture import Picture
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]

@@ -9,7 +9,7 @@ import pytest
 from matplotlib._pylab_helpers import Gcf
 
 from mien.errors import RuntimeMissing
-from models.picture import Picture
+from models.pictures.picture import Picture
 from tests.worker.timeline.sample import facts, sighting, two_tracks
 from worker.timeline.columns import Timeline
 from worker.timeline.palette import COLOURS

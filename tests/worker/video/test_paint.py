@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mien.types import Face
-from models.overlay import draw_faces
-from models.picture import Picture
+from models.pictures.overlay import draw_faces
+from models.pictures.picture import Picture
 from worker.video.encode import planes_of
 from worker.video.paint import Painter, matrix_of
 

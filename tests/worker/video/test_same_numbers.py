@@ -15,7 +15,7 @@ from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.follow import VideoFaces
 from models.notebook import FaceAnalyzer
-from models.picture import Picture
+from models.pictures.picture import Picture
 from models.video.frames import frames
 from models.video.probe import probe
 from models.video.read import ToRgb, read_segment

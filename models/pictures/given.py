@@ -13,9 +13,9 @@ from mien.errors import PictureError
 from mien.inputs.address import harmless, is_local
 from mien.inputs.fetch import Fetcher, open_input
 from models.detector import SMALLEST_FACE_PX
-from models.photo import Photo, read_photo
-from models.picture import MAX_PIXELS, Picture
-from models.pixels import eight_bits, over_white
+from models.pictures.photo import Photo, read_photo
+from models.pictures.picture import MAX_PIXELS, Picture
+from models.pictures.pixels import eight_bits, over_white
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +37,7 @@ def photo_of(
     `given`: the path or address of a file; the bytes of one; an array, uint8 [height, width] (grey) or [height, width,
     1, 3 or 4] (grey, RGB, RGBA); or a PIL image, turned as its EXIF orientation says. What is transparent becomes
     white. OpenCV's arrays are BGR and look like RGB: turn them with `bgr[:, :, ::-1]`. Huge files are scaled down as
-    `models.photo` says, arrays and PIL images are taken as they are. `fetcher` keeps an archive open from one of its
+    `models.pictures.photo` says, arrays and PIL images are taken as they are. `fetcher` keeps an archive open from one of its
     pictures to the next.
 
     Raises PictureError when there is no such file, when it is no usable picture or declares more than `max_pixels`,

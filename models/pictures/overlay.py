@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 
 from mien.types import Box, Face
-from models.picture import Picture
+from models.pictures.picture import Picture
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import PictureError
 from mien.headers.picture import PictureHeader
-from models.orientation import png_chunk, tiff_values
+from models.pictures.orientation import png_chunk, tiff_values
 
 # TIFF 6.0, section 8, and section 18 for extra samples.
 _PHOTOMETRIC, _EXTRA_SAMPLES = 262, 338

@@ -15,8 +15,8 @@ import numpy as np
 
 from mien.types import Face
 from models.detector import SMALLEST_FACE_PX
-from models.orientation import orientation_of
-from models.picture import MAX_PIXELS, Header, Picture, decode, read_header
+from models.pictures.orientation import orientation_of
+from models.pictures.picture import MAX_PIXELS, Header, Picture, decode, read_header
 
 HUGE_PIXELS = 16_000_000
 """Photos with more pixels are scaled down; phones and 4K cameras stay below and are read as they are."""
@@ -51,7 +51,7 @@ class Photo:
 
 
 def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, smallest_face_px: int = SMALLEST_FACE_PX) -> Photo:
-    """Return the photo in `data`; raises PictureError as `models.picture.decode` does.
+    """Return the photo in `data`; raises PictureError as `models.pictures.picture.decode` does.
 
     The pixels of a photo of more than `HUGE_PIXELS` have a half, a quarter or an eighth of its sides.
     """

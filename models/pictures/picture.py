@@ -21,8 +21,8 @@ from mien.errors import PictureError
 from mien.headers.animation import pictures_in
 from mien.headers.picture import PictureHeader as Header
 from mien.headers.picture import header_of as read_header
-from models.orientation import orientation_of, upright
-from models.pixels import cmyk_to_rgb, to_rgb
+from models.pictures.orientation import orientation_of, upright
+from models.pictures.pixels import cmyk_to_rgb, to_rgb
 
 __all__ = ["MAX_PIXELS", "Header", "Picture", "check_whole", "decode", "encode_jpeg", "read_header"]
 
