@@ -37,9 +37,9 @@ from mien.logs import configure_logs
 from mien.settings import Settings
 from mien.types import Face, Frame
 from models.analyzer import open_analyzer
-from models.detector import SMALLEST_FACE_PX
+from models.detect.detector import SMALLEST_FACE_PX
+from models.detect.windows import overlap
 from models.pictures.picture import encode_jpeg, read_header
-from models.windows import overlap
 from worker.analyse import BatchAnalysis, LiveAnalyzer
 
 FPS = 25

@@ -32,7 +32,7 @@ from mien.logs import configure_logs
 from mien.settings import Settings
 from models import weights as weights_file
 from models.classifier import Classifier
-from models.detector import detector_of
+from models.detect.detector import detector_of
 from models.evaluation.reader import FaceReader, Readings
 from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtime import open_runtime

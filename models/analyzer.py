@@ -14,7 +14,7 @@ from mien.settings import Settings
 from mien.types import Box, Detection, Face, VaSource
 from models import weights as weights_file
 from models.classifier import Classifier
-from models.detector import Detector, cache_dir_of, detector_of
+from models.detect.detector import Detector, cache_dir_of, detector_of
 from models.pictures.picture import Picture
 from models.runtime import open_runtime
 

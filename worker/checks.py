@@ -70,7 +70,7 @@ def all_checks(settings: Settings, machine: Machine) -> Iterator[Check]:
 def model_checks(settings: Settings) -> Iterator[Check]:
     """Yield whether the weights are valid, and whether the detector opens and runs."""
     from models import weights as weights_file
-    from models.detector import detector_of
+    from models.detect.detector import detector_of
 
     def weights() -> str:
         found = weights_file.load(settings.weights)

@@ -15,7 +15,7 @@ from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, atomic_file
 from mien.logs import get_logger
 from mien.types import Face
-from models.detector import SMALLEST_FACE_PX
+from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo, pixels_in_memory, read_photo
 from models.pictures.picture import encode_jpeg, read_header

@@ -10,7 +10,7 @@ from mien.errors import InputError
 from mien.settings import Settings
 from models import weights as weights_file
 from models.classifier import Classifier
-from models.detector import detector_of
+from models.detect.detector import detector_of
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.reader import FaceReader, Listener

@@ -13,7 +13,7 @@ from mien.errors import PictureError
 from mien.types import EMOTIONS, Box, Detection, Face
 from models.align import Square, cut, square_of
 from models.classifier import Classifier
-from models.detector import Detector
+from models.detect.detector import Detector
 from models.evaluation.changes import UNCHANGED, Change
 from models.pictures.picture import Picture
 from models.training.labelled import Pictures

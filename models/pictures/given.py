@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.errors import PictureError
 from mien.inputs.address import harmless, is_local
 from mien.inputs.fetch import Fetcher, open_input
-from models.detector import SMALLEST_FACE_PX
+from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.photo import Photo, read_photo
 from models.pictures.picture import MAX_PIXELS, Picture
 from models.pictures.pixels import eight_bits, over_white

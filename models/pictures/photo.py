@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.types import Face
-from models.detector import SMALLEST_FACE_PX
+from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.orientation import orientation_of
 from models.pictures.picture import MAX_PIXELS, Header, Picture, decode, read_header
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
-from models.detector import Detector
+from models.detect.detector import Detector
 from models.evaluation.reader import FaceCutter
 from models.training.data import SPLITS, FaceSet, copies_of, face_set, read_npz, training_set
 from models.training.holdout import groups_of, held_out, prints_of

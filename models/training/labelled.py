@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
 from mien.types import EMOTIONS
-from models.detector import SMALLEST_FACE_PX
+from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.photo import read_photo
 from models.pictures.picture import MAX_PIXELS, Picture
 from models.training import labelled_csv, labelled_folder

@@ -18,7 +18,7 @@ from mien.errors import InputError, RuntimeMissing
 from mien.settings import load_settings
 from models import graph
 from models import weights as weights_file
-from models.detector import detector_of
+from models.detect.detector import detector_of
 from models.heads import EMOTION, Heads
 from models.runtime import open_runtime
 from models.training import checkpoint, fidelity, options, prior, runlog

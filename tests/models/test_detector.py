@@ -12,12 +12,12 @@ from bench.media import clip, photo
 from bench.recall import FOUND_IOU
 from mien.errors import RuntimeMissing, SettingsError
 from mien.types import Box
-from models.blazeface import BlazeFace, model_path
-from models.candidates import Candidates, merge
-from models.canvas import canvas_for
-from models.detector import Detector, open_detector
+from models.detect.blazeface import BlazeFace, model_path
+from models.detect.candidates import Candidates, merge
+from models.detect.canvas import canvas_for
+from models.detect.detector import Detector, open_detector
+from models.detect.windows import overlap
 from models.pictures.picture import Picture
-from models.windows import overlap
 from tests.media import astronaut, demo_media, yunet_file
 
 ASTRONAUT: Box = (178, 63, 90, 113)
@@ -120,7 +120,7 @@ def test_pictures_of_many_shapes_share_a_few_nets_and_give_the_same_faces() -> N
 def test_the_net_of_free_shape_computes_what_a_net_of_its_own_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     own = BlazeFace(48, precision="fp32").detect(astronaut())
     free = BlazeFace(48, precision="fp32")
-    monkeypatch.setattr("models.blazeface.usual_canvases", lambda smallest_face_px: frozenset())
+    monkeypatch.setattr("models.detect.blazeface.usual_canvases", lambda smallest_face_px: frozenset())
     for one, other in zip(free.detect(astronaut()), own, strict=True):
         assert one.box == pytest.approx(other.box, abs=0.05)
         assert one.score == pytest.approx(other.score, abs=1e-3)
@@ -150,7 +150,7 @@ def test_yunet_refuses_a_file_that_it_does_not_know(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.blazeface.PACKAGE", "no-such-package")
+    monkeypatch.setattr("models.detect.blazeface.PACKAGE", "no-such-package")
     with pytest.raises(RuntimeMissing, match="no-such-package"):
         open_detector("blazeface")
 

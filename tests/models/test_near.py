@@ -13,11 +13,11 @@ import pytest
 
 from bench.media import clip, photo
 from mien.types import Box, Detection
-from models import blazeface as blazeface_module
-from models.blazeface import BlazeFace
-from models.detector import Detector, open_detector
+from models.detect import blazeface as blazeface_module
+from models.detect.blazeface import BlazeFace
+from models.detect.detector import Detector, open_detector
+from models.detect.windows import overlap
 from models.pictures.picture import Picture
-from models.windows import overlap
 from tests.media import astronaut, demo_media, yunet_file
 
 EMPTY = np.full((720, 1280, 3), 90, np.uint8)

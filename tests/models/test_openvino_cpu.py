@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mien.settings import Settings
-from models.blazeface import BlazeFace
-from models.detector import cache_dir_of
+from models.detect.blazeface import BlazeFace
+from models.detect.detector import cache_dir_of
 from models.openvino_cpu import KEPT_FILES, Compiler
 from tests.media import astronaut
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench import recall
 from bench.media import DEFAULT_FOLDER
-from models.detector import open_detector
+from models.detect.detector import open_detector
 from tests.media import demo_media
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.types import Box, Detection
-from models.candidates import Candidates
-from models.windows import Window, assign, fits, overlap, window_around
+from models.detect.candidates import Candidates
+from models.detect.windows import Window, assign, fits, overlap, window_around
 
 FACE: Box = (100.0, 80.0, 50.0, 60.0)
 

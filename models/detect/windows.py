@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 
 from mien.types import Box, Detection
-from models.candidates import Candidates, merge
-from models.canvas import LINEAR_UP_TO, halved_down_to
+from models.detect.candidates import Candidates, merge
+from models.detect.canvas import LINEAR_UP_TO, halved_down_to
 from models.pictures.picture import Picture
 
 FARTHEST = 0.6

@@ -68,18 +68,18 @@ def open_detector(
     """
     chosen = _choose(yunet) if name == "auto" else name
     if chosen == "haar":
-        from models.haar import Haar
+        from models.detect.haar import Haar
 
         return Haar(smallest_face_px)
     if importlib.util.find_spec("openvino") is None:
         raise RuntimeMissing(f"detector {chosen!r} needs the package openvino: install it, or use the detector 'haar'")
     if chosen == "yunet":
-        from models.yunet import YuNet
+        from models.detect.yunet import YuNet
 
         if yunet is None:
             raise SettingsError("detector 'yunet' needs its file: set `yunet` to face_detection_yunet_2023mar.onnx")
         return YuNet(yunet, smallest_face_px, threads=threads, precision=precision, cache_dir=cache_dir)
-    from models.blazeface import BlazeFace
+    from models.detect.blazeface import BlazeFace
 
     return BlazeFace(smallest_face_px, threads=threads, precision=precision, cache_dir=cache_dir)
 

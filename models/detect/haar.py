@@ -13,8 +13,8 @@ import numpy as np
 
 from mien.errors import RuntimeMissing
 from mien.types import Box, Detection
+from models.detect.windows import LARGEST_RATIO, Window, assign, may_be
 from models.pictures.picture import Picture
-from models.windows import LARGEST_RATIO, Window, assign, may_be
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 

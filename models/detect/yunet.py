@@ -14,11 +14,11 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mien.errors import SettingsError
 from mien.types import Box, Detection
-from models.candidates import Candidates, join, merge
-from models.canvas import Canvas, canvas_for, round_up
+from models.detect.candidates import Candidates, join, merge
+from models.detect.canvas import Canvas, canvas_for, round_up
+from models.detect.windows import BATCH, Window, search, window_around
 from models.openvino_cpu import Compiler, Nets, Precision
 from models.pictures.picture import Picture
-from models.windows import BATCH, Window, search, window_around
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 

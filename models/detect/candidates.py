@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import Detection
-from models.canvas import Canvas
+from models.detect.canvas import Canvas
 
 Floats = NDArray[np.float32]
 
