@@ -35,7 +35,7 @@ from models.classifier import Classifier
 from models.detect.detector import detector_of
 from models.evaluation.reader import FaceReader, Readings
 from models.pictures.picture import Picture, decode, encode_jpeg
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.labelled import LabelledData, Pictures, part_of, read_labelled
 from models.weights import Weights
 

@@ -16,7 +16,7 @@ from models import weights as weights_file
 from models.classifier import Classifier
 from models.detect.detector import Detector, cache_dir_of, detector_of
 from models.pictures.picture import Picture
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 
 # What cameras send most: detectors compile their net for each shape of frame, and the first frame should not wait.
 _WARM_SHAPE = (720, 1280, 3)

@@ -13,7 +13,7 @@ from models.align import align
 from models.circumplex import project
 from models.heads import logits_in, points_in
 from models.pictures.picture import Picture
-from models.runtime import ClassifierRuntime, Logits
+from models.runtimes.choose import ClassifierRuntime, Logits
 from models.weights import Weights
 
 Probabilities = NDArray[np.float64]

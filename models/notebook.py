@@ -22,7 +22,7 @@ from models.result import PictureResult
 
 if TYPE_CHECKING:
     from models.pictures.given import GivenPicture
-    from models.runtime import RuntimeName
+    from models.runtimes.choose import RuntimeName
 
 # Faces of a few pictures are classified together; more gains little on a CPU and needs memory.
 _GROUP_PICTURES = 8

@@ -29,7 +29,7 @@ from models.evaluation.measure import Wanted, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
 from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
 from models.pictures.picture import Picture, decode
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.labelled import FilePictures, LabelledData, default_split
 from models.training.labels import UNCLEAR
 from worker.analyse import Analyzer

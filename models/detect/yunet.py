@@ -17,8 +17,8 @@ from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.openvino_cpu import Compiler, Nets, Precision
 from models.pictures.picture import Picture
+from models.runtimes.compiled import Compiler, Nets, Precision
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 

@@ -15,7 +15,7 @@ from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.reader import FaceReader, Listener
 from models.evaluation.report import Evaluation
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.data import Split
 from models.training.labelled import LabelledData, default_split, part_of
 from models.weights import Weights

@@ -12,7 +12,7 @@ from pathlib import Path
 from mien.errors import InputError
 from mien.machine import Machine
 from models.evaluation.report import prepare_folder, write_all
-from models.runtime import RuntimeName
+from models.runtimes.choose import RuntimeName
 from models.training import checkpoint, conditions
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted, choose_backend, start_arrays, train

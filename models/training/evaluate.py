@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.circumplex import project_all
 from models.evaluation.agreement import va_agreement
 from models.heads import points_in
-from models.runtime import ClassifierRuntime, RuntimeName, open_runtime
+from models.runtimes.choose import ClassifierRuntime, RuntimeName, open_runtime
 from models.training.calibrate import calibrate
 from models.training.data import FaceSet, prepare
 from models.training.score import score, softmax

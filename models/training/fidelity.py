@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mien.errors import WeightsError
 from models import weights as weights_file
 from models.heads import logits_in, points_in
-from models.openvino_cpu import options
-from models.runtime import Precision, RuntimeName, open_runtime
+from models.runtimes.choose import Precision, RuntimeName, open_runtime
+from models.runtimes.compiled import options
 from models.training.score import softmax
 from models.weights import Weights
 

@@ -20,7 +20,7 @@ from models import graph
 from models import weights as weights_file
 from models.detect.detector import detector_of
 from models.heads import EMOTION, Heads
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training import checkpoint, fidelity, options, prior, runlog
 from models.training.data import FaceSet, prepare
 from models.training.evaluate import calibrated, logits_of

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.runtime import ClassifierRuntime, open_runtime
+from models.runtimes.choose import ClassifierRuntime, open_runtime
 from models.training.score import softmax
 from models.weights import Weights
 

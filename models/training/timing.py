@@ -17,7 +17,7 @@ import numpy as np
 from mien.errors import RuntimeMissing, WeightsError
 from models import weights as weights_file
 from models.architecture import FAMILY
-from models.runtime import RuntimeName, open_runtime
+from models.runtimes.choose import RuntimeName, open_runtime
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime", "tensorflow")
 RUNS = 15

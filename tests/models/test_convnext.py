@@ -9,7 +9,7 @@ import pytest
 
 from models import graph
 from models.architecture import FAMILY, STEMS, Architecture, array_shapes
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.export import random_weights, to_weights
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mien.errors import InputError
 from models import weights as weights_file
 from models.architecture import Architecture
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz
 from models.training.evaluate import calibrated, evaluate, logits_of

@@ -12,7 +12,7 @@ from models.classifier import Classifier
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.reader import CropAnalyzer, FaceCutter, FaceReader, in_channels, main_face, whole
 from models.pictures.picture import Picture
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.data import face_set, prepare, read_npz
 from models.training.evaluate import logits_of
 from models.training.export import random_weights

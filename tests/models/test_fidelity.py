@@ -11,7 +11,7 @@ import pytest
 
 from mien.errors import WeightsError
 from models import weights as weights_file
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.export import random_weights
 from models.training.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
 from tests.models.tiny_faces import write_npz

@@ -9,7 +9,7 @@ import pytest
 from mien.errors import WeightsError
 from models import graph
 from models.architecture import FAMILY, STEMS, Architecture, array_shapes, sides
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training.export import random_weights
 
 

@@ -20,7 +20,7 @@ from models.classifier import Classifier
 from models.evaluation.figures import rule_of
 from models.evaluation.reader import CropAnalyzer, FaceReader
 from models.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outputs_of, points_in
-from models.runtime import Faces, Logits, RuntimeName, open_runtime
+from models.runtimes.choose import Faces, Logits, RuntimeName, open_runtime
 from models.training.export import random_weights
 from models.training.labelled import ArrayPictures
 from models.weights import Weights

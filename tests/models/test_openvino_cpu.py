@@ -12,7 +12,7 @@ import pytest
 from mien.settings import Settings
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import cache_dir_of
-from models.openvino_cpu import KEPT_FILES, Compiler
+from models.runtimes.compiled import KEPT_FILES, Compiler
 from tests.media import astronaut
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from models import graph
 from models import weights as weights_file
-from models.runtime import open_runtime
+from models.runtimes.choose import open_runtime
 from models.training import fidelity
 from models.training.data import FerPlus, face_set, prepare, read_npz
 from models.training.evaluate import evaluate

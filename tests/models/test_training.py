@@ -25,7 +25,7 @@ from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
 from models import graph
 from models import weights as weights_file
-from models.runtime import RuntimeName, open_runtime
+from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz, training_set
 from models.training.plan import Plan

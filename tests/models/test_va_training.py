@@ -177,7 +177,7 @@ class TestLoss:
         from models import graph
         from models.architecture import Architecture
         from models.heads import EMOTION_VA
-        from models.runtime import open_runtime
+        from models.runtimes.choose import open_runtime
         from models.training.export import random_weights
 
         weights = random_weights(Architecture(heads=EMOTION_VA))

@@ -19,7 +19,7 @@ from mien.types import Box, Detection, Face
 from models import weights as weights_file
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture, decode, encode_jpeg
-from models.runtime import ClassifierRuntime, Faces, RuntimeName, open_runtime
+from models.runtimes.choose import ClassifierRuntime, Faces, RuntimeName, open_runtime
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs
 from worker.tuning.forecast import reads_on_gpu

@@ -17,7 +17,7 @@ from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.runtime import RuntimeName
+from models.runtimes.choose import RuntimeName
 from worker.heap import give_back
 from worker.tuning.cache import Cache
 from worker.tuning.choose import Room, Work, worst_frame_ms

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from models.openvino_cpu import Compiler
-from models.runtime import CHUNK_SIZES, Faces, Logits, Precision, in_chunks
+from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, Precision, in_chunks
+from models.runtimes.compiled import Compiler
 from models.weights import Weights
 
 

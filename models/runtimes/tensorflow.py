@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mien.errors import RuntimeMissing
 from models import graph
-from models.runtime import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
+from models.runtimes.choose import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
 from models.weights import Weights
 
 

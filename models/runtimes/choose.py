@@ -124,14 +124,14 @@ def _open(
     if not _is_installed(name):
         raise RuntimeMissing(f"runtime {name!r} needs the package {_PACKAGES[name]}: install it, or choose another")
     if name == "openvino":
-        from models.runtime_openvino import OpenVino
+        from models.runtimes.openvino import OpenVino
 
         return OpenVino(weights, threads, precision, cache_dir, sizes)
     if name == "onnxruntime":
-        from models.runtime_onnx import OnnxRuntime
+        from models.runtimes.onnx import OnnxRuntime
 
         return OnnxRuntime(weights, threads, sizes)
-    from models.runtime_tensorflow import TensorFlow
+    from models.runtimes.tensorflow import TensorFlow
 
     return TensorFlow(weights, threads)
 

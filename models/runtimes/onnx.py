@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from models.runtime import CHUNK_SIZES, Faces, Logits, in_chunks
+from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, in_chunks
 from models.weights import Weights
 
 
