@@ -30,14 +30,14 @@ from bench.media import texture
 from mien.errors import MienError
 from mien.logs import configure_logs
 from mien.settings import Settings
-from models import weights as weights_file
 from models.classifier import Classifier
 from models.detect.detector import detector_of
 from models.evaluation.reader import FaceReader, Readings
+from models.nets import weights as weights_file
+from models.nets.weights import Weights
 from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtimes.choose import open_runtime
 from models.training.labelled import LabelledData, Pictures, part_of, read_labelled
-from models.weights import Weights
 
 FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
 TEXTURES = ("coffee", "rocket", "brick", "gravel")

@@ -106,9 +106,9 @@ def _measure(
     data: LabelledData, wanted: Wanted, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
     from cli.figures import Reading, print_figures
-    from models import weights as weights_file
     from models.evaluation.measure import measure, recorded
     from models.evaluation.report import PAGE_NAME, prepare_folder, write_report
+    from models.nets import weights as weights_file
     from models.training.evaluate import with_figures
 
     if report is not None:

@@ -186,7 +186,7 @@ def train(
     from cli.figures import print_figures
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
-    from models.heads import heads_named
+    from models.nets.heads import heads_named
     from models.training.checkpoint import CHECKPOINT_NAME
     from models.training.plan import Augmentation, Plan, Regularisation
     from models.training.run import UNUSABLE_NAME, Wanted

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import Detection
+from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
-from models.weights import CropGeometry
 
 MOUTH_BELOW_EYES = 1.13
 """Distance from between the eyes to the mouth, in eye distances, of a face seen from the front.

@@ -12,9 +12,9 @@ import numpy as np
 from mien.errors import SettingsError
 from mien.settings import Settings
 from mien.types import Box, Detection, Face, VaSource
-from models import weights as weights_file
 from models.classifier import Classifier
 from models.detect.detector import Detector, cache_dir_of, detector_of
+from models.nets import weights as weights_file
 from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
 

@@ -2,7 +2,7 @@
 
 The points are those of the classic valence/arousal plane (Russell, 1980) with the coordinates used for these eight
 emotions by the project's predecessor. What is computed here is a projection of the probabilities, not a measurement:
-weights with a head for the two measure them (`models.heads`).
+weights with a head for the two measure them (`models.nets.heads`).
 """
 
 from __future__ import annotations

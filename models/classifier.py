@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
-from models.heads import logits_in, points_in
+from models.nets.heads import logits_in, points_in
+from models.nets.weights import Weights
 from models.pictures.picture import Picture
 from models.runtimes.choose import ClassifierRuntime, Logits
-from models.weights import Weights
 
 Probabilities = NDArray[np.float64]
 """[N, 8], in the order of `EMOTIONS`; each row sums to 1."""

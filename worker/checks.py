@@ -69,8 +69,8 @@ def all_checks(settings: Settings, machine: Machine) -> Iterator[Check]:
 
 def model_checks(settings: Settings) -> Iterator[Check]:
     """Yield whether the weights are valid, and whether the detector opens and runs."""
-    from models import weights as weights_file
     from models.detect.detector import detector_of
+    from models.nets import weights as weights_file
 
     def weights() -> str:
         found = weights_file.load(settings.weights)

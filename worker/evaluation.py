@@ -22,12 +22,12 @@ from mien.jobs.view import Tally
 from mien.logs import get_logger
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
-from models import weights as weights_file
 from models.classifier import Classifier
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.measure import Wanted, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
 from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
+from models.nets import weights as weights_file
 from models.pictures.picture import Picture, decode
 from models.runtimes.choose import open_runtime
 from models.training.labelled import FilePictures, LabelledData, default_split

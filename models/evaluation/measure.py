@@ -8,17 +8,17 @@ from typing import Any
 
 from mien.errors import InputError
 from mien.settings import Settings
-from models import weights as weights_file
 from models.classifier import Classifier
 from models.detect.detector import detector_of
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.reader import FaceReader, Listener
 from models.evaluation.report import Evaluation
+from models.nets import weights as weights_file
+from models.nets.weights import Weights
 from models.runtimes.choose import open_runtime
 from models.training.data import Split
 from models.training.labelled import LabelledData, default_split, part_of
-from models.weights import Weights
 
 RECORDED = (
     *("n", "accuracy", "macro_f1", "ece", "nll", "coverage", "accuracy_at_coverage", "per_class", "confusion"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing, SettingsError
 from mien.logs import get_logger
-from models.weights import Weights
+from models.nets.weights import Weights
 
 Faces = NDArray[np.float32]
 """float32 [N, size, size, channels], values 0 to 255."""

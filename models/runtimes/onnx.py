@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
+from models.nets.weights import Weights
 from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, in_chunks
-from models.weights import Weights
 
 
 class OnnxRuntime:

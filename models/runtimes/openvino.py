@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from models.nets.weights import Weights
 from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, Precision, in_chunks
 from models.runtimes.compiled import Compiler
-from models.weights import Weights
 
 
 class OpenVino:

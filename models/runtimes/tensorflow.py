@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from mien.errors import RuntimeMissing
-from models import graph
+from models.nets import graph
+from models.nets.weights import Weights
 from models.runtimes.choose import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
-from models.weights import Weights
 
 
 class TensorFlow:

@@ -22,14 +22,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
-from models.architecture import Architecture
-from models.batch_norm import BatchNorm
-from models.convnext import PictureNorm, SquashPoint
-from models.depthwise import Depthwise
-from models.graph import INPUT, OUTPUT
-from models.heads import EMOTION, Heads, outputs_of
+from models.nets.architecture import Architecture
+from models.nets.batch_norm import BatchNorm
+from models.nets.convnext import PictureNorm, SquashPoint
+from models.nets.depthwise import Depthwise
+from models.nets.graph import INPUT, OUTPUT
+from models.nets.heads import EMOTION, Heads, outputs_of
+from models.nets.weights import CropGeometry, Weights
 from models.training import lite0
-from models.weights import CropGeometry, Weights
 
 Takes = Literal["normalised", "unit", "bytes"]
 
@@ -146,7 +146,7 @@ def from_keras_convnext(arrays: Sequence[NDArray[Any]], architecture: Architectu
 
     The first layer's three colours are summed, which is what it does to a grey picture.
     """
-    from models.architecture import array_shapes
+    from models.nets.architecture import array_shapes
 
     left = [np.asarray(array, np.float32) for array in arrays]
     result: dict[str, NDArray[Any]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien.types import EMOTIONS
-from models.weights import Weights
+from models.nets.weights import Weights
 
 _LIMITS = (
     "Emotions are *apparent*: what a face shows to people who look at it, never what a person feels. The picture alone"

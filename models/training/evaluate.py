@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from models.circumplex import project_all
 from models.evaluation.agreement import va_agreement
-from models.heads import points_in
+from models.nets.heads import points_in
+from models.nets.weights import Weights
 from models.runtimes.choose import ClassifierRuntime, RuntimeName, open_runtime
 from models.training.calibrate import calibrate
 from models.training.data import FaceSet, prepare
 from models.training.score import score, softmax
-from models.weights import Weights
 
 BATCH = 64
 

@@ -1,4 +1,4 @@
-"""From trained arrays to a set of weights. No TensorFlow here: the graph is written by `models.graph`."""
+"""From trained arrays to a set of weights. No TensorFlow here: the graph is written by `models.nets.graph`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import graph
-from models.architecture import Architecture, array_shapes
-from models.weights import CropGeometry, Weights
+from models.nets import graph
+from models.nets.architecture import Architecture, array_shapes
+from models.nets.weights import CropGeometry, Weights
 
 
 def to_weights(

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 
 from mien.errors import SettingsError
-from models.batch_norm import BatchNorm
-from models.depthwise import Depthwise
+from models.nets.batch_norm import BatchNorm
+from models.nets.depthwise import Depthwise
 
 # expansion, kernel, stride, channels, blocks: table 1 of the paper with the Lite changes.
 _STAGES = (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from models.evaluation.agreement import mean_ccc
-from models.heads import points_in
+from models.nets.heads import points_in
 from models.training import checkpoint, score, statistics
 from models.training.batches import Batch, batches_ahead
 from models.training.data import FaceSet, prepare

@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS
-from models.heads import logits_in
+from models.nets.heads import logits_in
 
 if TYPE_CHECKING:
     from models.training.batches import Batch

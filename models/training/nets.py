@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
-from models import convnext
-from models.architecture import FAMILY, Architecture
-from models.heads import EMOTION, EMOTION_VA, Heads, heads_named, outputs_of
+from models.nets import convnext
+from models.nets.architecture import FAMILY, Architecture
+from models.nets.heads import EMOTION, EMOTION_VA, Heads, heads_named, outputs_of
+from models.nets.weights import Weights
 from models.training import applications
 from models.training.export import to_weights
 from models.training.plan import Regularisation
-from models.weights import Weights
 
 Arrays = Mapping[str, NDArray[Any]]
 PREFIX = "convnext-"

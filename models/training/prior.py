@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads import logits_in
+from models.nets.heads import logits_in
 from models.training.score import score
 
 STRENGTHS = np.linspace(-0.6, 0.9, 61)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, RuntimeMissing
 from mien.settings import load_settings
-from models import graph
-from models import weights as weights_file
 from models.detect.detector import detector_of
-from models.heads import EMOTION, Heads
+from models.nets import graph
+from models.nets import weights as weights_file
+from models.nets.heads import EMOTION, Heads
+from models.nets.weights import CropGeometry, Weights
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint, fidelity, options, prior, runlog
 from models.training.data import FaceSet, prepare
@@ -30,7 +31,6 @@ from models.training.options import Options
 from models.training.plan import Listener, Plan
 from models.training.score import softmax
 from models.training.soup import mean_of
-from models.weights import CropGeometry, Weights
 
 if TYPE_CHECKING:
     from models.training.nets import Arrays, Net

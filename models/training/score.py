@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS
-from models.heads import logits_in
+from models.nets.heads import logits_in
 
 CALIBRATION_BINS = 15
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import RuntimeMissing, WeightsError
-from models import weights as weights_file
-from models.architecture import FAMILY
+from models.nets import weights as weights_file
+from models.nets.architecture import FAMILY
 from models.runtimes.choose import RuntimeName, open_runtime
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime", "tensorflow")

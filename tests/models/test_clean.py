@@ -14,17 +14,17 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models import weights as weights_file
+from models.nets import weights as weights_file
+from models.nets.weights import CropGeometry
 from models.training.clean import places_of
 from models.training.conditions import CONDITIONS_NAME
 from models.training.data import read_npz
 from models.training.faces import Cutting, read_training_data
 from models.training.labelled import read_labelled
 from models.training.plan import Plan
-from models.weights import CropGeometry
 from tests.models.tiny_faces import picture, write_npz
 
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 NAMES = ("happy", "sad", "anger")
 
 

@@ -17,7 +17,7 @@ from cli.compare_view import show
 from cli.train import BackendName, PrecisionName
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models import weights as weights_file
+from models.nets import weights as weights_file
 from models.training import compare as comparing
 from models.training.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Comparison, Row, measure, scatter
 from models.training.export import random_weights
@@ -28,7 +28,7 @@ from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import write_npz
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 
 
 def row(backbone: str, accuracy: float, ms: float, fits: bool) -> Row:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from models import graph
-from models.architecture import FAMILY, STEMS, Architecture, array_shapes
+from models.nets import graph
+from models.nets.architecture import FAMILY, STEMS, Architecture, array_shapes
 from models.runtimes.choose import open_runtime
 from models.training.export import random_weights, to_weights
 
@@ -28,7 +28,7 @@ def answer(model: keras.Model, faces: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("variant", FAMILY)
 def test_a_model_has_the_arrays_that_the_tables_say(variant: str) -> None:
-    from models import convnext
+    from models.nets import convnext
 
     architecture = Architecture(variant)
     arrays = convnext.named_arrays(convnext.build(architecture))
@@ -36,7 +36,7 @@ def test_a_model_has_the_arrays_that_the_tables_say(variant: str) -> None:
 
 
 def test_frozen_layers_keep_their_arrays() -> None:
-    from models import convnext
+    from models.nets import convnext
 
     model = convnext.build(Architecture("atto"))
     before = convnext.named_arrays(model)
@@ -48,7 +48,7 @@ def test_frozen_layers_keep_their_arrays() -> None:
 
 
 def test_atto_has_the_published_size() -> None:
-    from models import convnext
+    from models.nets import convnext
 
     backbone = convnext.build(Architecture("atto", "patchify-4", 64, channels=3)).count_params() - (320 * 8 + 8)
     # timm's convnext_atto: 3.70 M with its head of 1000 classes (321,000 parameters).
@@ -66,7 +66,7 @@ def test_keras_onnx_runtime_and_openvino_give_the_same_numbers(stem: str, size: 
 
 
 def test_a_model_survives_the_way_to_a_file_and_back() -> None:
-    from models import convnext
+    from models.nets import convnext
 
     architecture = Architecture()
     model = convnext.build(architecture)
@@ -77,14 +77,14 @@ def test_a_model_survives_the_way_to_a_file_and_back() -> None:
 
 
 def test_arrays_of_another_shape_do_not_fit() -> None:
-    from models import convnext
+    from models.nets import convnext
 
     with pytest.raises(ValueError, match="names do not fit"):
         convnext.restore(convnext.build(Architecture()), {"head.fc.weight": np.zeros((320, 8), np.float32)})
 
 
 def test_drop_path_acts_in_training_only_and_keeps_the_mean() -> None:
-    from models import convnext
+    from models.nets import convnext
 
     layer = convnext.DropPath(0.4)
     branch = np.ones((4000, 1, 1, 2), np.float32)
@@ -99,7 +99,7 @@ def tiny() -> tuple[keras.Model, np.ndarray, np.ndarray]:
     """Keras' own ConvNeXt Tiny without a head, every weight random, two grey faces, and the features [2, 768]."""
     import keras
 
-    from models import convnext
+    from models.nets import convnext
 
     body = keras.applications.ConvNeXtTiny(
         include_top=False, weights=None, input_shape=(64, 64, 3), pooling="avg", include_preprocessing=False

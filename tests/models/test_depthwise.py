@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is an optional backend of t
 @pytest.mark.parametrize("side", [1, 3, 6, 12, 24])
 @pytest.mark.parametrize(("kernel_side", "stride", "padding"), [(7, 1, 3), (5, 1, 2), (3, 1, 1), (5, 2, 2), (3, 2, 1)])
 def test_gradients_are_those_of_pytorch(side: int, kernel_side: int, stride: int, padding: int) -> None:
-    from models.depthwise_torch import convolve
+    from models.nets.depthwise_torch import convolve
 
     torch.manual_seed(side)
     pictures = torch.randn(4, side, side, 8, dtype=torch.float64, requires_grad=True)
@@ -30,7 +30,7 @@ def test_gradients_are_those_of_pytorch(side: int, kernel_side: int, stride: int
 @pytest.mark.parametrize(("kernel_side", "stride"), [(5, 1), (3, 1), (5, 2), (3, 2)])
 @pytest.mark.parametrize("side", [4, 12])
 def test_gradients_in_bfloat16_are_near_those_in_float32(side: int, kernel_side: int, stride: int) -> None:
-    from models.depthwise_torch import convolve
+    from models.nets.depthwise_torch import convolve
 
     torch.manual_seed(side)
     pictures, kernel = torch.randn(4, side, side, 8), torch.randn(kernel_side, kernel_side, 8, 1)

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.errors import InputError
-from models import weights as weights_file
-from models.architecture import Architecture
+from models.nets import weights as weights_file
+from models.nets.architecture import Architecture
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz

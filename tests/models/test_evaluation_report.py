@@ -12,11 +12,11 @@ import pytest
 from mien.errors import InputError
 from mien.settings import Settings
 from mien.types import EMOTIONS
-from models import weights as weights_file
 from models.evaluation import plots
 from models.evaluation.measure import Wanted, chosen_part, measure, recorded
 from models.evaluation.page import page
 from models.evaluation.report import Evaluation, plots_of, prepare_folder, rows_of, worst_mistakes, write_report
+from models.nets import weights as weights_file
 from models.training.export import random_weights
 from models.training.labelled import read_labelled
 from models.training.score import score

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mien.errors import WeightsError
-from models import weights as weights_file
+from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
 from models.training.export import random_weights
 from models.training.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
 from tests.models.tiny_faces import write_npz
 
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 
 
 def test_the_largest_difference_and_the_share_of_equal_classes_are_counted() -> None:

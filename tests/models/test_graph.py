@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from mien.errors import WeightsError
-from models import graph
-from models.architecture import FAMILY, STEMS, Architecture, array_shapes, sides
+from models.nets import graph
+from models.nets.architecture import FAMILY, STEMS, Architecture, array_shapes, sides
 from models.runtimes.choose import open_runtime
 from models.training.export import random_weights
 

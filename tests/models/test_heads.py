@@ -12,18 +12,18 @@ import pytest
 
 from mien.errors import SettingsError, WeightsError
 from mien.types import EMOTIONS, Detection, Face
-from models import graph
-from models import weights as weights_file
-from models.architecture import Architecture, array_shapes
 from models.circumplex import project
 from models.classifier import Classifier
 from models.evaluation.figures import rule_of
 from models.evaluation.reader import CropAnalyzer, FaceReader
-from models.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outputs_of, points_in
+from models.nets import graph
+from models.nets import weights as weights_file
+from models.nets.architecture import Architecture, array_shapes
+from models.nets.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outputs_of, points_in
+from models.nets.weights import Weights
 from models.runtimes.choose import Faces, Logits, RuntimeName, open_runtime
 from models.training.export import random_weights
 from models.training.labelled import ArrayPictures
-from models.weights import Weights
 
 WITH_VA = Architecture(heads=EMOTION_VA)
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")

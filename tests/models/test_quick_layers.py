@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="PyTorch is an optional backend of training"
 _CODE = """
 import sys
 import keras, numpy as np, torch
-from models.batch_norm import BatchNorm
-from models.depthwise import Depthwise
+from models.nets.batch_norm import BatchNorm
+from models.nets.depthwise import Depthwise
 
 def compare(ours, theirs, training):
     random = np.random.default_rng(0)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mien.errors import RuntimeMissing
-from models import weights as weights_file
 from models.classifier import calibrated
+from models.nets import weights as weights_file
+from models.nets.weights import Weights
 from models.runtimes import choose as runtime_module
 from models.runtimes.choose import ClassifierRuntime, Faces, in_chunks, open_runtime, padded
-from models.weights import Weights
 
 
 @pytest.fixture(scope="module")

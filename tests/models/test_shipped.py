@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import graph
-from models import weights as weights_file
+from models.nets import graph
+from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
 from models.training import fidelity
 from models.training.data import FerPlus, face_set, prepare, read_npz

@@ -12,8 +12,8 @@ import pytest
 
 from mien.errors import InputError, WeightsError
 from mien.types import EMOTIONS
-from models import graph
-from models import weights as weights_file
+from models.nets import graph
+from models.nets import weights as weights_file
 from models.training import checkpoint, fidelity
 from models.training.run import best_arrays, export
 from models.training.soup import mean_of
@@ -21,7 +21,7 @@ from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import write_npz
 
 HAPPY, SAD = (EMOTIONS.index(name) for name in ("happy", "sad"))
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 
 
 def kept(folder: Path, dtype: str = "f4", **arrays: object) -> Path:

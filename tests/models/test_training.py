@@ -23,8 +23,8 @@ import pytest
 
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
-from models import graph
-from models import weights as weights_file
+from models.nets import graph
+from models.nets import weights as weights_file
 from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.data import face_set, read_npz, training_set
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from models.training.nets import Arrays
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 
 
 def mien(*arguments: str) -> list[str]:

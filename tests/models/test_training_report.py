@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.types import EMOTIONS
-from models import weights as weights_file
+from models.nets import weights as weights_file
 from models.pictures.picture import read_header
 from models.training.data import FaceSet
 from models.training.evaluate import with_figures

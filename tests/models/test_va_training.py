@@ -17,20 +17,20 @@ import pytest
 from mien.errors import InputError
 from mien.settings import load_settings
 from mien.types import EMOTIONS
-from models import weights as weights_file
 from models.circumplex import POINTS
 from models.evaluation.agreement import ccc, mean_ccc, va_agreement
 from models.evaluation.measure import Wanted, chosen_part, measure
+from models.nets import weights as weights_file
+from models.nets.weights import CropGeometry
 from models.training import checkpoint, runlog
 from models.training.batches import batches
 from models.training.data import FaceSet
 from models.training.faces import Cutting, need_points, read_training_data
 from models.training.labelled import read_labelled
 from models.training.plan import Augmentation, EpochReport, Plan
-from models.weights import CropGeometry
 from tests.models.tiny_faces import picture
 
-ROOT = Path(weights_file.__file__).parents[1]
+ROOT = Path(weights_file.__file__).parents[2]
 slow = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
@@ -174,9 +174,9 @@ class TestLoss:
         assert float(EmotionAndPoint(0.5)(lesson(unknown), outputs)) == pytest.approx(alone, abs=1e-5)
 
     def test_keras_and_the_graph_give_the_same_numbers(self) -> None:
-        from models import graph
-        from models.architecture import Architecture
-        from models.heads import EMOTION_VA
+        from models.nets import graph
+        from models.nets.architecture import Architecture
+        from models.nets.heads import EMOTION_VA
         from models.runtimes.choose import open_runtime
         from models.training.export import random_weights
 
@@ -188,8 +188,8 @@ class TestLoss:
             np.testing.assert_allclose(open_runtime(weights, name).logits(faces), expected, atol=1e-4)
 
     def test_weights_without_the_head_keep_their_emotions_and_the_head_is_new(self) -> None:
-        from models.architecture import Architecture
-        from models.heads import EMOTION_VA
+        from models.nets.architecture import Architecture
+        from models.nets.heads import EMOTION_VA
         from models.training.nets import ConvNeXt, fitted
 
         narrow, wide = ConvNeXt(Architecture()), ConvNeXt(Architecture(heads=EMOTION_VA))

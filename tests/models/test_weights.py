@@ -11,8 +11,8 @@ import pytest
 
 from mien.errors import WeightsError
 from mien.types import EMOTIONS
-from models import weights as weights_file
-from models.weights import CropGeometry, Weights
+from models.nets import weights as weights_file
+from models.nets.weights import CropGeometry, Weights
 
 
 def some_weights() -> Weights:
@@ -169,7 +169,7 @@ def test_loading_needs_neither_numpy_nor_a_runtime(saved: Path) -> None:
         "import sys; from models import weights; weights.load(sys.argv[1]);"
         "print([name for name in ('numpy', 'onnx', 'keras', 'tensorflow', 'cv2', 'openvino') if name in sys.modules])"
     )
-    root = Path(weights_file.__file__).parents[1]
+    root = Path(weights_file.__file__).parents[2]
     run = subprocess.run(
         [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, cwd=root, timeout=60, check=True
     )

@@ -20,7 +20,7 @@ from skimage import data
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
-from models import weights
+from models.nets import weights
 from models.pictures.picture import encode_jpeg
 from tests.worker.conftest import ROOT, Lobby, wait_until
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings
-from models.weights import default_path
+from models.nets.weights import default_path
 from worker.tuning.costs import Costs
 
 try:

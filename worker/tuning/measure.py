@@ -16,7 +16,7 @@ from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings
 from mien.types import Box, Detection, Face
-from models import weights as weights_file
+from models.nets import weights as weights_file
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtimes.choose import ClassifierRuntime, Faces, RuntimeName, open_runtime

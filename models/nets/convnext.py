@@ -17,9 +17,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from models.architecture import LAYER_NORM_EPSILON, PICTURE_VARIANCE_FLOOR, Architecture, stem_convolutions
-from models.depthwise import Depthwise
-from models.heads import logits_in
+from models.nets.architecture import LAYER_NORM_EPSILON, PICTURE_VARIANCE_FLOOR, Architecture, stem_convolutions
+from models.nets.depthwise import Depthwise
+from models.nets.heads import logits_in
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -1,7 +1,7 @@
 """The ONNX graph of a classifier, written by hand from named arrays, and the way back.
 
 One graph serves OpenVINO and ONNX Runtime; its initializers carry the canonical names and layouts of
-`models.convnext`, so that the Keras model can be rebuilt from the same file. Matrices are stored in 16 bits and cast
+`models.nets.convnext`, so that the Keras model can be rebuilt from the same file. Matrices are stored in 16 bits and cast
 once when a runtime loads the graph; vectors (biases, norms, layer scales) stay in 32, where small numbers matter.
 """
 
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import WeightsError
-from models.architecture import (
+from models.nets.architecture import (
     LAYER_NORM_EPSILON,
     PICTURE_VARIANCE_FLOOR,
     Architecture,
     sides,
     stem_convolutions,
 )
-from models.heads import POINT_OUTPUTS
-from models.weights import Weights
+from models.nets.heads import POINT_OUTPUTS
+from models.nets.weights import Weights
 
 if TYPE_CHECKING:
     import keras
@@ -95,7 +95,7 @@ def rebuild(weights: Weights) -> keras.Model:
     It maps float32 [N, H, W, C], 0 to 255, to outputs [N, 8 or 10], as the graph does. Raises WeightsError when the
     arrays do not fit the architecture.
     """
-    from models import convnext
+    from models.nets import convnext
 
     model = convnext.build(architecture_of(weights))
     try:

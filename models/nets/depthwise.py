@@ -15,7 +15,7 @@ class Depthwise(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
         padding = self._padding_px()
         if padding is None or keras.backend.backend() != "torch" or inputs.device.type != "cpu":
             return super().call(inputs)
-        from models import depthwise_torch
+        from models.nets import depthwise_torch
 
         outputs = depthwise_torch.convolve(inputs, ops.convert_to_tensor(self.kernel), self.strides[0], padding)
         if self.use_bias:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mien.errors import WeightsError
 from mien.types import EMOTIONS, VaSource
-from models.heads import EMOTION, EMOTION_VA, Heads, outputs_of
+from models.nets.heads import EMOTION, EMOTION_VA, Heads, outputs_of
 
 FORMAT = 1
 """The version of the file format; a reader refuses every other one."""
@@ -113,7 +113,7 @@ class Weights:
 
 def default_path() -> Path:
     """Return where the weights that ship with mien lie."""
-    return Path(__file__).parent / "weights" / f"{DEFAULT_NAME}.zip"
+    return Path(__file__).parents[1] / "weights" / f"{DEFAULT_NAME}.zip"
 
 
 def load(path: Path | str | None = None) -> Weights:

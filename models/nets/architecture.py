@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mien.errors import WeightsError
 from mien.types import EMOTIONS
-from models.heads import EMOTION, Heads, outputs_of
+from models.nets.heads import EMOTION, Heads, outputs_of
 
 LAYER_NORM_EPSILON = 1e-6
 PICTURE_VARIANCE_FLOOR = 25.0
@@ -85,7 +85,7 @@ def sides(architecture: Architecture) -> tuple[int, ...]:
 
 
 def array_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return name and shape of every array of a model, in canonical layout (see `models.convnext`)."""
+    """Return name and shape of every array of a model, in canonical layout (see `models.nets.convnext`)."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def layer(name: str, weight: tuple[int, ...], outputs: int) -> None:
