@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 __all__ = ["FaceAnalyzer"]
 
 if TYPE_CHECKING:
-    from models.notebook import FaceAnalyzer
+    from models.notebook.analyzer import FaceAnalyzer
 else:
     # Models are above this floor and heavy: they load when FaceAnalyzer is asked for, and only then.
     def __getattr__(name: str) -> object:
         if name != "FaceAnalyzer":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
-            from models.notebook import FaceAnalyzer
+            from models.notebook.analyzer import FaceAnalyzer
         except ModuleNotFoundError as error:
             from mien.errors import RuntimeMissing
 

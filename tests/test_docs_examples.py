@@ -57,7 +57,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "labelled" / "happy" / "1.jpg").write_bytes(encode_jpeg(portrait))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIEN_RUNTIME", "onnxruntime")  # nothing is measured first: quicker
-    monkeypatch.setattr("models.notebook.open_analyzer", _opened_once)
+    monkeypatch.setattr("models.notebook.analyzer.open_analyzer", _opened_once)
     return tmp_path
 
 

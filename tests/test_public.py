@@ -47,7 +47,7 @@ def test_what_notebooks_call_stays() -> None:
 
 
 def test_a_result_of_a_picture_is_a_frame_result() -> None:
-    from models.result import PictureResult
+    from models.notebook.result import PictureResult
 
     assert issubclass(PictureResult, mien.types.FrameResult)
     for name in ("path", "pixels", "annotated", "to_dict", "to_json", "to_pandas", "plot"):

@@ -20,8 +20,8 @@ from mien.bus.plan import EVERYTHING, Plan
 from mien.errors import MienError, PictureError
 from mien.logs import get_logger
 from mien.types import Box, Detection, DropReason, Face, Frame
-from models.follow import CameraFaces
 from models.pictures.picture import Picture, decode
+from models.tracks.follow import CameraFaces
 from worker.collect import Drop, age_ns
 from worker.memory import CameraMemory
 from worker.readings import Readings

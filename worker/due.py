@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from mien.types import EMOTIONS, UNCERTAIN, Detection
-from models.smooth import next_label
+from models.tracks.smooth import next_label
 from worker.memory import Known, Reading
 
 UNSETTLED_PART = 0.3

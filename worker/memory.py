@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from mien.types import Box, Detection, Face
-from models.follow import CameraFaces
+from models.tracks.follow import CameraFaces
 
 USUAL_FRAME_NS = 40_000_000
 """Time between two frames until a camera has shown its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.types import Face
-from models.follow import CameraFaces, VideoFaces
+from models.tracks.follow import CameraFaces, VideoFaces
 
 MS = 1_000_000
 HAPPY = (0.0, 0.0, 0.0, 0.0, 0.9, 0.1, 0.0, 0.0)

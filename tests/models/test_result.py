@@ -17,11 +17,11 @@ import pytest
 
 from mien.errors import PictureError, RuntimeMissing
 from mien.types import EMOTIONS, Face, FrameResult
+from models.notebook.result import PictureResult
 from models.pictures.given import photo_of, whole
 from models.pictures.overlay import GREEN, draw_faces
 from models.pictures.photo import Photo
 from models.pictures.picture import Picture, decode, encode_jpeg
-from models.result import PictureResult
 
 HAPPY = (0.01, 0.01, 0.01, 0.01, 0.9, 0.04, 0.01, 0.01)
 FACE = Face((100.0, 60.0, 80.0, 90.0), "happy", 0.9, HAPPY, 0.8, 0.2)

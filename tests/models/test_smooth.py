@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mien.types import EMOTIONS, UNCERTAIN
-from models.smooth import Smoothed, next_label, smooth
+from models.tracks.smooth import Smoothed, next_label, smooth
 
 MS = 1_000_000
 THRESHOLD = 0.4

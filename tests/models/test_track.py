@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from mien.types import Box
-from models.track import FaceTracker, normalised_distance
+from models.tracks.track import FaceTracker, normalised_distance
 
 MS = 1_000_000
 

@@ -13,8 +13,8 @@ import structlog
 from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Delivery, DropReason, Face, Frame
-from models.follow import CameraFaces
 from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg
+from models.tracks.follow import CameraFaces
 from tests.media import demo_media
 from tests.worker import scene
 from tests.worker.conftest import a_picture

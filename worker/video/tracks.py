@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.types import Face
-from models.follow import VideoFaces
+from models.tracks.follow import VideoFaces
 from models.video.plan import Plan
 from worker.video.found import Followed, Found, followed_faces
 

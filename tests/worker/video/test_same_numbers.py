@@ -13,9 +13,9 @@ from bench.media import clip_frame
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.follow import VideoFaces
-from models.notebook import FaceAnalyzer
+from models.notebook.analyzer import FaceAnalyzer
 from models.pictures.picture import Picture
+from models.tracks.follow import VideoFaces
 from models.video.frames import frames
 from models.video.probe import probe
 from models.video.read import ToRgb, read_segment

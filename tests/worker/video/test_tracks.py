@@ -7,7 +7,7 @@ import pytest
 
 from mien.errors import JobError
 from mien.types import Face
-from models.follow import VideoFaces
+from models.tracks.follow import VideoFaces
 from worker.video.found import Followed, Found, followed_faces
 from worker.video.render import Shown
 from worker.video.tracks import Seen

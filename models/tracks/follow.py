@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mien.types import Box, Face
-from models.smooth import Smoothed, smooth
-from models.track import FaceTracker
+from models.tracks.smooth import Smoothed, smooth
+from models.tracks.track import FaceTracker
 
 
 class CameraFaces:

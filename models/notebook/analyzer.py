@@ -15,10 +15,10 @@ from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from models.analyzer import open_analyzer
+from models.notebook.result import PictureResult
 from models.pictures.given import name_of, photo_of, whole
 from models.pictures.photo import Photo
 from models.pictures.picture import Picture
-from models.result import PictureResult
 
 if TYPE_CHECKING:
     from models.pictures.given import GivenPicture
@@ -185,7 +185,7 @@ class FaceAnalyzer:
         return photo_of(given, self._settings.photo_max_pixels, self._settings.smallest_face_px, fetcher)
 
     def _video(self, path: Path, every: int) -> Iterator[PictureResult]:
-        from models.follow import VideoFaces
+        from models.tracks.follow import VideoFaces
         from models.video.frames import frames
 
         following = VideoFaces(self._settings.smoothing_ms, self.threshold)
