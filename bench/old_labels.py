@@ -27,7 +27,7 @@ from rich.table import Table
 from bench.machine import describe
 from mien.errors import InputError, MienError
 from mien.types import EMOTIONS
-from models.training.data import emotion_votes, has_majority, read_npz
+from models.labelled.ferplus import emotion_votes, has_majority, read_npz
 
 OLD_NAMES = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """What the numbers of FER2013 mean, in our words."""

@@ -33,11 +33,11 @@ from mien.settings import Settings
 from models.classifier import Classifier
 from models.detect.detector import detector_of
 from models.evaluation.reader import FaceReader, Readings
+from models.labelled.data import LabelledData, Pictures, part_of, read_labelled
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
 from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtimes.choose import open_runtime
-from models.training.labelled import LabelledData, Pictures, part_of, read_labelled
 
 FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
 TEXTURES = ("coffee", "rocket", "brick", "gravel")

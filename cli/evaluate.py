@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from mien.settings import Settings
     from models.evaluation.measure import Wanted
-    from models.training.labelled import LabelledData
+    from models.labelled.data import LabelledData
 
 
 class SplitName(StrEnum):
@@ -84,7 +84,7 @@ def evaluate(
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from models.evaluation.measure import Wanted, chosen_part
-    from models.training.labelled import read_labelled
+    from models.labelled.data import read_labelled
 
     settings = load_settings(weights=weights, runtime=runtime and runtime.value, threads=threads)
     configure_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
@@ -106,10 +106,10 @@ def _measure(
     data: LabelledData, wanted: Wanted, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
     from cli.figures import Reading, print_figures
+    from models.evaluation.evaluate import with_figures
     from models.evaluation.measure import measure, recorded
     from models.evaluation.report import PAGE_NAME, prepare_folder, write_report
     from models.nets import weights as weights_file
-    from models.training.evaluate import with_figures
 
     if report is not None:
         prepare_folder(report)

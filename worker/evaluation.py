@@ -27,11 +27,11 @@ from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.measure import Wanted, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
 from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
+from models.labelled.data import FilePictures, LabelledData, default_split
+from models.labelled.names import UNCLEAR
 from models.nets import weights as weights_file
 from models.pictures.picture import Picture, decode
 from models.runtimes.choose import open_runtime
-from models.training.labelled import FilePictures, LabelledData, default_split
-from models.training.labels import UNCLEAR
 from worker.analyse import Analyzer
 from worker.photos import PhotoJobs, tally_of
 from worker.resident import ResidentAnalyzer

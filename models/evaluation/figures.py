@@ -15,9 +15,9 @@ from models.circumplex import project_all
 from models.evaluation.agreement import auroc, entropy, va_agreement
 from models.evaluation.changes import Change
 from models.evaluation.reader import Readings
+from models.evaluation.score import rounded, score_probabilities
+from models.labelled.data import LabelledData
 from models.nets.weights import Weights
-from models.training.labelled import LabelledData
-from models.training.score import rounded, score_probabilities
 
 RejectScore = Literal["confidence", "entropy"]
 CURVE_POINTS = 20

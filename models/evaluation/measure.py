@@ -14,11 +14,11 @@ from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.reader import FaceReader, Listener
 from models.evaluation.report import Evaluation
+from models.labelled.data import LabelledData, default_split, part_of
+from models.labelled.ferplus import Split
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
 from models.runtimes.choose import open_runtime
-from models.training.data import Split
-from models.training.labelled import LabelledData, default_split, part_of
 
 RECORDED = (
     *("n", "accuracy", "macro_f1", "ece", "nll", "coverage", "accuracy_at_coverage", "per_class", "confusion"),

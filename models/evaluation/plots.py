@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
 from mien.types import EMOTIONS
+from models.evaluation.score import CALIBRATION_BINS, bins_of, calibration_error
 from models.pictures.picture import Picture
-from models.training.score import CALIBRATION_BINS, bins_of, calibration_error
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg

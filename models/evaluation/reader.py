@@ -15,9 +15,9 @@ from models.align import Square, cut, square_of
 from models.classifier import Classifier
 from models.detect.detector import Detector
 from models.evaluation.changes import UNCHANGED, Change
+from models.labelled.data import Pictures
 from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
-from models.training.labelled import Pictures
 
 GROUP = 32
 """Pictures whose faces are classified together: large enough to fill batches, small enough for progress to move."""

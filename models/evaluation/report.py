@@ -23,9 +23,9 @@ from models.align import Square, cut
 from models.evaluation.figures import Rule, curve, settled
 from models.evaluation.page import page
 from models.evaluation.reader import Readings
+from models.labelled.data import LabelledData
+from models.labelled.names import UNCLEAR
 from models.pictures.picture import Picture, encode_jpeg
-from models.training.labelled import LabelledData
-from models.training.labels import UNCLEAR
 
 if TYPE_CHECKING:
     from models.evaluation.plots import Mistake

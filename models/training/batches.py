@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.labelled.ferplus import FaceSet
 from models.training.augment import augment, mixup
-from models.training.data import FaceSet
 from models.training.plan import Plan
 from models.training.teacher import Teacher
 

@@ -19,15 +19,15 @@ from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
+from models.evaluation.score import softmax
+from models.labelled.data import LabelledData, read_labelled
+from models.labelled.ferplus import FaceSet
+from models.labelled.holdout import groups_of, prints_of
 from models.training import checkpoint, conditions
 from models.training.cleaned import Source, source_of
-from models.training.data import FaceSet
 from models.training.faces import cut_all
-from models.training.holdout import groups_of, prints_of
-from models.training.labelled import LabelledData, read_labelled
 from models.training.plan import Listener, Plan
 from models.training.run import Wanted, choose_backend, cutting_for, start_arrays
-from models.training.score import softmax
 from models.training.suspects import Suspects, folds_of, suspects_of
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.types import EMOTIONS, UNCERTAIN
-from models.training import labelled_csv
-from models.training.data import SPLITS, VOTE_COLUMNS
-from models.training.labelled import LabelledData
-from models.training.labels import UNCLEAR
+from models.labelled import csv as labelled_csv
+from models.labelled.data import LabelledData
+from models.labelled.ferplus import SPLITS, VOTE_COLUMNS
+from models.labelled.names import UNCLEAR
 
 CSV_NAME, NPZ_NAME = "cleaned.csv", "cleaned.npz"
 

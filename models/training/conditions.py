@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.jobs.folder import write_json
 from mien.settings import load_settings
-from models.training.data import read_npz
-from models.training.labelled import FilePictures, read_labelled
+from models.labelled.data import FilePictures, read_labelled
+from models.labelled.ferplus import read_npz
 from models.training.options import Options, options_of
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mien.errors import InputError, PictureError
 from models.detect.detector import Detector
 from models.evaluation.reader import FaceCutter
+from models.labelled.data import LabelledData, read_labelled
+from models.labelled.ferplus import SPLITS, FaceSet, copies_of, face_set, read_npz, training_set
+from models.labelled.holdout import groups_of, held_out, prints_of
 from models.nets.weights import CropGeometry
-from models.training.data import SPLITS, FaceSet, copies_of, face_set, read_npz, training_set
-from models.training.holdout import groups_of, held_out, prints_of
-from models.training.labelled import LabelledData, read_labelled
 
 Listener = Callable[[int, int], None]
 """Told how many of how many pictures have been read."""

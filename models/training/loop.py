@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from models.evaluation import score
 from models.evaluation.agreement import mean_ccc
+from models.labelled.ferplus import FaceSet, prepare
 from models.nets.heads import points_in
-from models.training import checkpoint, score, statistics
+from models.training import checkpoint, statistics
 from models.training.batches import Batch, batches_ahead
-from models.training.data import FaceSet, prepare
 from models.training.faces import need_points
 from models.training.freeze import freeze
 from models.training.loss import EmotionAndPoint, lesson

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.score import score
 from models.nets.heads import logits_in
-from models.training.score import score
 
 STRENGTHS = np.linspace(-0.6, 0.9, 61)
 SLACK = 0.003

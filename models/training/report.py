@@ -12,10 +12,10 @@ from mien.types import EMOTIONS
 from models.evaluation import plots
 from models.evaluation.page import page
 from models.evaluation.report import MISTAKES, items_of, plots_of, write_all
+from models.labelled.ferplus import FaceSet
 from models.nets.weights import Weights
 from models.training import runlog
 from models.training.card import card_of
-from models.training.data import FaceSet
 
 PAGE_NAME, CARD_NAME = "report.html", "model_card.md"
 

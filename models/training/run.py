@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from mien.errors import InputError, RuntimeMissing
 from mien.settings import load_settings
 from models.detect.detector import detector_of
+from models.evaluation.evaluate import calibrated, logits_of
+from models.evaluation.score import softmax
+from models.labelled.ferplus import FaceSet, prepare
 from models.nets import graph
 from models.nets import weights as weights_file
 from models.nets.heads import EMOTION, Heads
 from models.nets.weights import CropGeometry, Weights
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint, fidelity, options, prior, runlog
-from models.training.data import FaceSet, prepare
-from models.training.evaluate import calibrated, logits_of
 from models.training.faces import Cutting, TrainingData, read_training_data
 from models.training.fidelity import Fidelity
 from models.training.options import Options
 from models.training.plan import Listener, Plan
-from models.training.score import softmax
 from models.training.soup import mean_of
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.score import softmax
 from models.nets.weights import Weights
 from models.runtimes.choose import ClassifierRuntime, open_runtime
-from models.training.score import softmax
 
 
 class Teacher:

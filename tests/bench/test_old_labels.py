@@ -8,8 +8,8 @@ import pytest
 from bench.old_labels import compare, main, write_pictures
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models.training.data import VOTE_COLUMNS
-from models.training.labelled import read_labelled
+from models.labelled.data import read_labelled
+from models.labelled.ferplus import VOTE_COLUMNS
 
 
 def write_npz(path: Path, with_old: bool = True) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from bench.transfer import FRAME_HEIGHT, FRAME_WIDTH, Framed, Scene, compare
 from models.evaluation.reader import Readings
-from models.training.labelled import ArrayPictures
+from models.labelled.data import ArrayPictures
 
 SCENE = Scene("plain", 100, tilt_deg=0, noise=0, quality=95)
 BLACK = np.zeros((FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.evaluation.score import score
+from models.labelled.ferplus import FaceSet
 from models.training.batches import batches, class_weights
-from models.training.data import FaceSet
 from models.training.plan import Augmentation, Plan
 from models.training.prior import FLOOR_FACES, PROMISED_RECALL, SLACK, floor_of, shift
-from models.training.score import score
 
 
 def faces(sizes: tuple[int, ...]) -> FaceSet:

@@ -14,13 +14,13 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
+from models.labelled.data import read_labelled
+from models.labelled.ferplus import read_npz
 from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry
 from models.training.clean import places_of
 from models.training.conditions import CONDITIONS_NAME
-from models.training.data import read_npz
 from models.training.faces import Cutting, read_training_data
-from models.training.labelled import read_labelled
 from models.training.plan import Plan
 from tests.models.tiny_faces import picture, write_npz
 

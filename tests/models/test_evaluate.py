@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.errors import InputError
+from models.evaluation.evaluate import calibrated, evaluate, logits_of
+from models.labelled.ferplus import face_set, read_npz
 from models.nets import weights as weights_file
 from models.nets.architecture import Architecture
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint
-from models.training.data import face_set, read_npz
-from models.training.evaluate import calibrated, evaluate, logits_of
 from models.training.export import random_weights
 from models.training.run import best_arrays
 from tests.models.tiny_faces import write_npz

@@ -12,8 +12,8 @@ from models.evaluation.agreement import auroc, ccc, entropy, rmse
 from models.evaluation.changes import Change
 from models.evaluation.figures import Rule, curve, figures_of
 from models.evaluation.reader import Readings
-from models.training.labelled import ArrayPictures, LabelledData
-from models.training.labels import UNCLEAR
+from models.labelled.data import ArrayPictures, LabelledData
+from models.labelled.names import UNCLEAR
 
 HAPPY, NEUTRAL, SAD = (EMOTIONS.index(name) for name in ("happy", "neutral", "sad"))
 

@@ -10,15 +10,15 @@ from mien.types import EMOTIONS, Detection
 from models.align import Square
 from models.classifier import Classifier
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
+from models.evaluation.evaluate import logits_of
 from models.evaluation.reader import CropAnalyzer, FaceCutter, FaceReader, in_channels, main_face, whole
+from models.evaluation.score import softmax
+from models.labelled.data import ArrayPictures, read_labelled
+from models.labelled.ferplus import face_set, prepare, read_npz
 from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
-from models.training.data import face_set, prepare, read_npz
-from models.training.evaluate import logits_of
 from models.training.export import random_weights
-from models.training.labelled import ArrayPictures, read_labelled
-from models.training.score import softmax
 from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import picture, write_npz
 

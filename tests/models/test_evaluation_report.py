@@ -16,10 +16,10 @@ from models.evaluation import plots
 from models.evaluation.measure import Wanted, chosen_part, measure, recorded
 from models.evaluation.page import page
 from models.evaluation.report import Evaluation, plots_of, prepare_folder, rows_of, worst_mistakes, write_report
+from models.evaluation.score import score
+from models.labelled.data import read_labelled
 from models.nets import weights as weights_file
 from models.training.export import random_weights
-from models.training.labelled import read_labelled
-from models.training.score import score
 from tests.models.labelled_pictures import write_class_folders
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))

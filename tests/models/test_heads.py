@@ -16,6 +16,7 @@ from models.circumplex import project
 from models.classifier import Classifier
 from models.evaluation.figures import rule_of
 from models.evaluation.reader import CropAnalyzer, FaceReader
+from models.labelled.data import ArrayPictures
 from models.nets import graph
 from models.nets import weights as weights_file
 from models.nets.architecture import Architecture, array_shapes
@@ -23,7 +24,6 @@ from models.nets.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outpu
 from models.nets.weights import Weights
 from models.runtimes.choose import Faces, Logits, RuntimeName, open_runtime
 from models.training.export import random_weights
-from models.training.labelled import ArrayPictures
 
 WITH_VA = Architecture(heads=EMOTION_VA)
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")

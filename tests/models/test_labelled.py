@@ -8,8 +8,8 @@ import pytest
 
 from mien.errors import InputError, PictureError
 from mien.types import EMOTIONS
-from models.training.labelled import ArrayPictures, FilePictures, default_split, part_of, read_labelled
-from models.training.labels import UNCLEAR
+from models.labelled.data import ArrayPictures, FilePictures, default_split, part_of, read_labelled
+from models.labelled.names import UNCLEAR
 from tests.models.labelled_pictures import write_class_folders, write_picture
 from tests.models.tiny_faces import write_npz
 

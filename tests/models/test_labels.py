@@ -4,7 +4,7 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models.training.labels import UNCLEAR, label_of, split_named
+from models.labelled.names import UNCLEAR, label_of, split_named
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mien.types import EMOTIONS
-from models.training.calibrate import best_temperature, calibrate
-from models.training.score import calibration_error, score, softmax
+from models.evaluation.calibrate import best_temperature, calibrate
+from models.evaluation.score import calibration_error, score, softmax
 
 HAPPY, NEUTRAL, SAD = (EMOTIONS.index(name) for name in ("happy", "neutral", "sad"))
 

@@ -23,11 +23,11 @@ import pytest
 
 from mien.errors import InputError, SettingsError
 from mien.types import EMOTIONS
+from models.labelled.ferplus import face_set, read_npz, training_set
 from models.nets import graph
 from models.nets import weights as weights_file
 from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
-from models.training.data import face_set, read_npz, training_set
 from models.training.plan import Plan
 from tests.models.tiny_faces import picture, write_npz
 

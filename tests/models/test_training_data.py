@@ -9,8 +9,8 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models.training import data
-from models.training.data import FerPlus, emotion_votes, face_set, has_majority, prepare, read_npz, training_set
+from models.labelled import ferplus as data
+from models.labelled.ferplus import FerPlus, emotion_votes, face_set, has_majority, prepare, read_npz, training_set
 from tests.models.tiny_faces import picture, votes_for, write_npz
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS, Box, Detection
+from models.labelled.ferplus import VOTE_COLUMNS
+from models.labelled.holdout import groups_of, held_out, prints_of
 from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
-from models.training.data import VOTE_COLUMNS
 from models.training.faces import Cutting, read_training_data
-from models.training.holdout import groups_of, held_out, prints_of
 from tests.models.labelled_pictures import write_class_folders, write_picture
 from tests.models.tiny_faces import picture, write_npz
 

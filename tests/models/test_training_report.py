@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from mien.types import EMOTIONS
+from models.evaluation.evaluate import with_figures
+from models.evaluation.score import score_probabilities
+from models.labelled.ferplus import FaceSet
 from models.nets import weights as weights_file
 from models.pictures.picture import read_header
-from models.training.data import FaceSet
-from models.training.evaluate import with_figures
 from models.training.report import worst_mistakes, write_report
-from models.training.score import score_probabilities
 
 
 def faces(count: int = 40) -> FaceSet:

@@ -20,13 +20,13 @@ from mien.types import EMOTIONS
 from models.circumplex import POINTS
 from models.evaluation.agreement import ccc, mean_ccc, va_agreement
 from models.evaluation.measure import Wanted, chosen_part, measure
+from models.labelled.data import read_labelled
+from models.labelled.ferplus import FaceSet
 from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry
 from models.training import checkpoint, runlog
 from models.training.batches import batches
-from models.training.data import FaceSet
 from models.training.faces import Cutting, need_points, read_training_data
-from models.training.labelled import read_labelled
 from models.training.plan import Augmentation, EpochReport, Plan
 from tests.models.tiny_faces import picture
 
@@ -148,8 +148,8 @@ class TestLoss:
         return np.column_stack([rng.normal(0, 2, (count, 8)), np.tanh(rng.normal(0, 1, (count, 2)))]).astype(np.float32)
 
     def test_it_is_cross_entropy_and_one_minus_concordance(self) -> None:
+        from models.evaluation.score import softmax
         from models.training.loss import EmotionAndPoint, lesson
-        from models.training.score import softmax
 
         plan = Plan(batch=40, class_weights=0.5)
         (batch,) = list(batches(face_set(), plan, 32, epoch=0))

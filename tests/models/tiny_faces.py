@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS
-from models.training.data import VOTE_COLUMNS
+from models.labelled.ferplus import VOTE_COLUMNS
 
 
 def picture(emotion: int, rng: np.random.Generator) -> NDArray[np.uint8]:

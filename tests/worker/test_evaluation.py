@@ -14,7 +14,7 @@ from mien.jobs.view import JobView
 from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.evaluation.measure import Wanted, chosen_part, measure
-from models.training.labelled import read_labelled
+from models.labelled.data import read_labelled
 from tests.models.labelled_pictures import write_class_folders, write_portraits
 from tests.models.tiny_faces import write_npz
 from worker.evaluation import EvaluationJobs, evaluate, figures_in, inputs_of, options_of

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from models.circumplex import project_all
 from models.evaluation.agreement import va_agreement
+from models.evaluation.calibrate import calibrate
+from models.evaluation.score import score, softmax
+from models.labelled.ferplus import FaceSet, prepare
 from models.nets.heads import points_in
 from models.nets.weights import Weights
 from models.runtimes.choose import ClassifierRuntime, RuntimeName, open_runtime
-from models.training.calibrate import calibrate
-from models.training.data import FaceSet, prepare
-from models.training.score import score, softmax
 
 BATCH = 64
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
-from models.training.labels import UNCLEAR, emotion_named, label_of, split_named
+from models.labelled.names import UNCLEAR, emotion_named, label_of, split_named
 
 SUFFIXES = frozenset({".csv", ".tsv"})
 PATH_NAMES = ("path", "file", "filename", "image", "image name", "picture")

@@ -19,10 +19,9 @@ from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
 from mien.types import EMOTIONS
 from models.detect.detector import SMALLEST_FACE_PX
-from models.pictures.photo import read_photo
-from models.pictures.picture import MAX_PIXELS, Picture
-from models.training import labelled_csv, labelled_folder
-from models.training.data import (
+from models.labelled import csv as labelled_csv
+from models.labelled import folder as labelled_folder
+from models.labelled.ferplus import (
     SPLITS,
     FerPlus,
     Split,
@@ -33,7 +32,9 @@ from models.training.data import (
     projected,
     read_npz,
 )
-from models.training.labels import UNCLEAR
+from models.labelled.names import UNCLEAR
+from models.pictures.photo import read_photo
+from models.pictures.picture import MAX_PIXELS, Picture
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
 _BYTES_A_PIXEL = 4

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.data import standardised
+from models.labelled.ferplus import standardised
 
 PRINT_PX = 16
 SAME_PRINT = 0.997

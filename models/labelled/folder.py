@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mien.errors import InputError
 from mien.inputs.find import PICTURE_SUFFIXES
-from models.training.labelled_csv import Table, one_hot
-from models.training.labels import SPLIT_NAMES, label_of, split_named
+from models.labelled.csv import Table, one_hot
+from models.labelled.names import SPLIT_NAMES, label_of, split_named
 
 
 def read_folder(folder: Path) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.score import score, softmax
+from models.evaluation.score import score, softmax
 
 COVERAGE = 0.88
 """The part of validation faces that get a name; the rest are `uncertain`. Between 0.85 and 0.90 by design."""
