@@ -61,7 +61,7 @@ def clean(
 
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
-    from models.training.clean import clean as clean_labels
+    from models.cleaning.clean import clean as clean_labels
     from models.training.plan import Listener, Plan
     from models.training.run import Wanted
 

@@ -39,8 +39,8 @@ def compare(
     from cli.compare_view import show
     from cli.training_view import TrainingView
     from mien.logs import configure_logs
-    from models.training.compare import TABLE_NAME, Comparison, write
-    from models.training.compare import compare as compare_backbones
+    from models.comparing.compare import TABLE_NAME, Comparison, write
+    from models.comparing.compare import compare as compare_backbones
     from models.training.plan import Listener, Plan
     from models.training.run import Wanted
 

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from models.training.compare import Comparison
-from models.training.timing import RUNTIMES
+from models.comparing.compare import Comparison
+from models.comparing.timing import RUNTIMES
 
 
 def show(comparison: Comparison, console: Console) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
+from models.cleaning.clean import places_of
 from models.labelled.data import read_labelled
 from models.labelled.ferplus import read_npz
 from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry
-from models.training.clean import places_of
 from models.training.conditions import CONDITIONS_NAME
 from models.training.faces import Cutting, read_training_data
 from models.training.plan import Plan

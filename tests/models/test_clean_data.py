@@ -11,10 +11,10 @@ import pytest
 
 from mien.errors import InputError
 from mien.types import EMOTIONS
+from models.cleaning.cleaned import source_of
 from models.labelled.data import LabelledData, read_labelled
 from models.labelled.ferplus import VOTE_COLUMNS, read_npz
 from models.labelled.names import UNCLEAR
-from models.training.cleaned import source_of
 from tests.models.labelled_pictures import write_class_folders, write_picture
 from tests.models.tiny_faces import votes_for, write_npz
 

@@ -17,13 +17,13 @@ from cli.compare_view import show
 from cli.train import BackendName, PrecisionName
 from mien.errors import InputError
 from mien.types import EMOTIONS
+from models.comparing import compare as comparing
+from models.comparing.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Comparison, Row, measure, scatter
+from models.comparing.timing import RUNTIMES
 from models.nets import weights as weights_file
-from models.training import compare as comparing
-from models.training.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Comparison, Row, measure, scatter
 from models.training.export import random_weights
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted
-from models.training.timing import RUNTIMES
 from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import write_npz
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.types import EMOTIONS
-from models.training.suspects import folds_of, suspects_of, usual_confidence
+from models.cleaning.suspects import folds_of, suspects_of, usual_confidence
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
 

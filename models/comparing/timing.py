@@ -36,7 +36,7 @@ def times_of(path: Path, faces: int) -> dict[RuntimeName, float | None]:
 
 def _timed(path: Path, runtime: RuntimeName, faces: int) -> float | None:
     done = subprocess.run(
-        [sys.executable, "-m", "models.training.timing", str(path), runtime, str(faces)],
+        [sys.executable, "-m", "models.comparing.timing", str(path), runtime, str(faces)],
         env={**os.environ, "KERAS_BACKEND": "tensorflow"},
         capture_output=True,
         text=True,

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS
+from models.cleaning.cleaned import Source, source_of
+from models.cleaning.suspects import Suspects, folds_of, suspects_of
 from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
 from models.evaluation.score import softmax
@@ -24,11 +26,9 @@ from models.labelled.data import LabelledData, read_labelled
 from models.labelled.ferplus import FaceSet
 from models.labelled.holdout import groups_of, prints_of
 from models.training import checkpoint, conditions
-from models.training.cleaned import Source, source_of
 from models.training.faces import cut_all
 from models.training.plan import Listener, Plan
 from models.training.run import Wanted, choose_backend, cutting_for, start_arrays
-from models.training.suspects import Suspects, folds_of, suspects_of
 
 if TYPE_CHECKING:
     from models.training.nets import Net

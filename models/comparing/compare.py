@@ -11,12 +11,12 @@ from pathlib import Path
 
 from mien.errors import InputError
 from mien.machine import Machine
+from models.comparing.timing import RUNTIMES, times_of
 from models.evaluation.report import prepare_folder, write_all
 from models.runtimes.choose import RuntimeName
 from models.training import checkpoint, conditions
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted, choose_backend, start_arrays, train
-from models.training.timing import RUNTIMES, times_of
 
 TABLE_NAME, ROWS_NAME, PLOT_NAME = "comparison.md", "comparison.csv", "comparison.png"
 
