@@ -31,7 +31,7 @@ from models.training.plan import Listener, Plan
 from models.training.run import Wanted, choose_backend, cutting_for, start_arrays
 
 if TYPE_CHECKING:
-    from models.training.nets import Net
+    from models.training.backbones.nets import Net
 
 SUSPECTS_NAME, PAGE_NAME = "suspects.csv", "suspects.html"
 GALLERY = 240
@@ -79,7 +79,7 @@ def clean(
     InputError when the data cannot be used, or `folder` holds a cleaning on other data or with other options.
     """
     choose_backend(wanted.backend)
-    from models.training.nets import net_of
+    from models.training.backbones.nets import net_of
 
     net = net_of(wanted.backbone, wanted.stem, wanted.size)
     data = read_labelled(path)

@@ -213,7 +213,7 @@ def machine() -> str:
 def _need_nets(several: Sequence[Wanted]) -> list[int]:
     """Return how many numbers each net holds. Raises what building a net, or reading what it starts from, raises."""
     choose_backend(several[0].backend)
-    from models.training.nets import net_of
+    from models.training.backbones.nets import net_of
 
     parameters: list[int] = []
     for wanted in several:

@@ -20,12 +20,13 @@ from models.evaluation import score
 from models.evaluation.agreement import mean_ccc
 from models.labelled.ferplus import FaceSet, prepare
 from models.nets.heads import points_in
-from models.training import checkpoint, statistics
+from models.training import checkpoint
+from models.training.backbones import statistics
+from models.training.backbones.freeze import freeze
+from models.training.backbones.nets import Arrays, Net, fitted
 from models.training.batches import Batch, batches_ahead
 from models.training.faces import need_points
-from models.training.freeze import freeze
 from models.training.loss import EmotionAndPoint, lesson
-from models.training.nets import Arrays, Net, fitted
 from models.training.plan import EpochReport, Listener, Plan, Tick, learning_rate
 from models.training.runlog import RunLog
 from models.training.teacher import Teacher

@@ -25,15 +25,16 @@ from models.nets import weights as weights_file
 from models.nets.heads import EMOTION, Heads
 from models.nets.weights import CropGeometry, Weights
 from models.runtimes.choose import open_runtime
-from models.training import checkpoint, fidelity, options, prior, runlog
+from models.training import checkpoint, options, runlog
+from models.training.exporting import fidelity, prior
+from models.training.exporting.fidelity import Fidelity
+from models.training.exporting.soup import mean_of
 from models.training.faces import Cutting, TrainingData, read_training_data
-from models.training.fidelity import Fidelity
 from models.training.options import Options
 from models.training.plan import Listener, Plan
-from models.training.soup import mean_of
 
 if TYPE_CHECKING:
-    from models.training.nets import Arrays, Net
+    from models.training.backbones.nets import Arrays, Net
 
 UNUSABLE_NAME = "unusable.csv"
 
@@ -97,8 +98,8 @@ def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resum
     if not resume and (folder / checkpoint.CHECKPOINT_NAME).exists():
         raise InputError(f"{folder} holds a run already: add --resume to go on with it, or choose another --out")
     choose_backend(wanted.backend)
+    from models.training.backbones.nets import net_of
     from models.training.loop import Trainer
-    from models.training.nets import net_of
     from models.training.teacher import Teacher
 
     net = net_of(wanted.backbone, wanted.stem, wanted.size, wanted.heads)
@@ -165,8 +166,8 @@ def export(
     one is too far, and InputError for runs that cannot be averaged; what is there already stays then.
     """
     try:
+        from models.training.backbones.nets import ConvNeXt, net_from
         from models.training.loop import predict
-        from models.training.nets import ConvNeXt, net_from
     except ImportError as error:
         raise RuntimeMissing(f"an export is compared with Keras ({error}): install mien[train]") from error
     if openvino is not None and openvino.exists() and not openvino.is_dir():
@@ -217,7 +218,7 @@ def _facts_of(runs: Sequence[Path]) -> Mapping[str, Any]:
 
 def _settled(net: Net, model: Any, train: FaceSet) -> Arrays:
     """Return the weights of a model with running statistics that fit them: the mean of several runs' fits none."""
-    from models.training import statistics
+    from models.training.backbones import statistics
 
     few = train.where(np.random.default_rng(0).permutation(len(train)) < statistics.PICTURES)
     statistics.settle(model, model, prepare(few.pictures, net.input_size))
@@ -239,7 +240,7 @@ def start_arrays(net: Net, start: Sequence[str]) -> Arrays | None:
 
 
 def _arrays_of(net: Net, start: str) -> Arrays:
-    from models.training import applications
+    from models.training.backbones import applications
 
     if start == "imagenet":
         return net.imagenet()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from cli.evaluate import evaluate
 from mien.errors import InputError, SettingsError
 from models.nets import weights as weights_file
-from models.training.export import random_weights
+from models.training.exporting.export import random_weights
 from tests.models.labelled_pictures import write_class_folders, write_portraits
 from tests.models.tiny_faces import write_npz
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from models.evaluation.score import score
 from models.labelled.ferplus import FaceSet
 from models.training.batches import batches, class_weights
+from models.training.exporting.prior import FLOOR_FACES, PROMISED_RECALL, SLACK, floor_of, shift
 from models.training.plan import Augmentation, Plan
-from models.training.prior import FLOOR_FACES, PROMISED_RECALL, SLACK, floor_of, shift
 
 
 def faces(sizes: tuple[int, ...]) -> FaceSet:

@@ -21,7 +21,7 @@ from models.comparing import compare as comparing
 from models.comparing.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Comparison, Row, measure, scatter
 from models.comparing.timing import RUNTIMES
 from models.nets import weights as weights_file
-from models.training.export import random_weights
+from models.training.exporting.export import random_weights
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted
 from tests.models.labelled_pictures import write_class_folders

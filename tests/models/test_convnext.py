@@ -10,7 +10,7 @@ import pytest
 from models.nets import graph
 from models.nets.architecture import FAMILY, STEMS, Architecture, array_shapes
 from models.runtimes.choose import open_runtime
-from models.training.export import random_weights, to_weights
+from models.training.exporting.export import random_weights, to_weights
 
 if TYPE_CHECKING:
     import keras
@@ -118,7 +118,7 @@ def tiny() -> tuple[keras.Model, np.ndarray, np.ndarray]:
 def test_tiny_of_keras_says_the_same_in_every_runtime(
     runtime: str, tiny: tuple[keras.Model, np.ndarray, np.ndarray]
 ) -> None:
-    from models.training.applications import from_keras_convnext
+    from models.training.backbones.applications import from_keras_convnext
 
     body, pictures, features = tiny
     architecture = Architecture("tiny", "patchify-4", 64)

@@ -15,7 +15,7 @@ from models.nets import weights as weights_file
 from models.nets.architecture import Architecture
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint
-from models.training.export import random_weights
+from models.training.exporting.export import random_weights
 from models.training.run import best_arrays
 from tests.models.tiny_faces import write_npz
 

@@ -18,7 +18,7 @@ from models.labelled.ferplus import face_set, prepare, read_npz
 from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
-from models.training.export import random_weights
+from models.training.exporting.export import random_weights
 from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import picture, write_npz
 

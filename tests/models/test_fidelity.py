@@ -12,8 +12,8 @@ import pytest
 from mien.errors import WeightsError
 from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
-from models.training.export import random_weights
-from models.training.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
+from models.training.exporting.export import random_weights
+from models.training.exporting.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
 from tests.models.tiny_faces import write_npz
 
 ROOT = Path(weights_file.__file__).parents[2]

@@ -23,7 +23,7 @@ from models.nets.architecture import Architecture, array_shapes
 from models.nets.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outputs_of, points_in
 from models.nets.weights import Weights
 from models.runtimes.choose import Faces, Logits, RuntimeName, open_runtime
-from models.training.export import random_weights
+from models.training.exporting.export import random_weights
 
 WITH_VA = Architecture(heads=EMOTION_VA)
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")

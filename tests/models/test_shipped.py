@@ -14,7 +14,7 @@ from models.labelled.ferplus import FerPlus, face_set, prepare, read_npz
 from models.nets import graph
 from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
-from models.training import fidelity
+from models.training.exporting import fidelity
 
 pytestmark = [
     pytest.mark.slow,

@@ -14,9 +14,10 @@ from mien.errors import InputError, WeightsError
 from mien.types import EMOTIONS
 from models.nets import graph
 from models.nets import weights as weights_file
-from models.training import checkpoint, fidelity
+from models.training import checkpoint
+from models.training.exporting import fidelity
+from models.training.exporting.soup import mean_of
 from models.training.run import best_arrays, export
-from models.training.soup import mean_of
 from tests.models.labelled_pictures import write_class_folders
 from tests.models.tiny_faces import write_npz
 

@@ -28,7 +28,7 @@ def norm_of(model: Any) -> Any:
 
 def test_statistics_become_those_of_the_pictures() -> None:
     averaged, trained = net(), net()
-    from models.training.statistics import settle
+    from models.training.backbones.statistics import settle
 
     settle(averaged, trained, PICTURES)
     norm = norm_of(averaged)
@@ -40,7 +40,7 @@ def test_statistics_become_those_of_the_pictures() -> None:
 
 def test_frozen_norms_keep_what_they_have() -> None:
     averaged, trained = net(), net()
-    from models.training.statistics import settle
+    from models.training.backbones.statistics import settle
 
     norm_of(trained).trainable = False
     settle(averaged, trained, PICTURES)
@@ -50,7 +50,7 @@ def test_frozen_norms_keep_what_they_have() -> None:
 
 def test_a_net_without_norms_is_left_alone() -> None:
     keras = pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.statistics import settle
+    from models.training.backbones.statistics import settle
 
     plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     before = plain.get_weights()

@@ -32,8 +32,8 @@ from models.training.plan import Plan
 from tests.models.tiny_faces import picture, write_npz
 
 if TYPE_CHECKING:
+    from models.training.backbones.nets import Arrays
     from models.training.loop import Trainer
-    from models.training.nets import Arrays
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 ROOT = Path(weights_file.__file__).parents[2]
@@ -183,8 +183,8 @@ def test_of_epochs_that_are_right_equally_often_the_surer_one_is_kept() -> None:
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", "last"]) -> None:
     pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.backbones.nets import net_of
     from models.training.loop import Trainer
-    from models.training.nets import net_of
 
     raw = read_npz(write_npz(tmp_path / "faces.npz", per_split=(64, 32, 8)))
     net, plan = net_of("convnext-atto", "conv-4", 32), Plan(epochs=2, batch=32, ema=0.5, keep=keep)
@@ -201,8 +201,8 @@ def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", 
 
 def trainer_of(folder: Path, plan: Plan, backbone: str = "convnext-atto", start: Arrays | None = None) -> Trainer:
     pytest.importorskip("keras", reason="Keras is not installed")
+    from models.training.backbones.nets import net_of
     from models.training.loop import Trainer
-    from models.training.nets import net_of
 
     raw = read_npz(write_npz(folder.parent / "faces.npz", per_split=(64, 32, 8)))
     net = net_of(backbone, "conv-4", 32)
@@ -256,8 +256,8 @@ def test_a_new_run_counts_its_own_epochs_only(tmp_path: Path) -> None:
 
 def test_a_file_of_pytorch_is_for_applications_only(tmp_path: Path) -> None:
     pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.applications import read_torch
-    from models.training.nets import net_of
+    from models.training.backbones.applications import read_torch
+    from models.training.backbones.nets import net_of
 
     with pytest.raises(InputError, match=r"lite0\.pth is for an application of Keras, and this net is a ConvNeXt"):
         read_torch(tmp_path / "lite0.pth", net_of("convnext-atto").build())
@@ -266,7 +266,7 @@ def test_a_file_of_pytorch_is_for_applications_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", ["4", "600"])
 def test_a_size_that_no_net_has_is_refused(size: str, tmp_path: Path) -> None:
     pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.nets import net_of
+    from models.training.backbones.nets import net_of
 
     with pytest.raises(SettingsError, match=rf"--size {size} is out of range: 8 to 512 pixels"):
         net_of("convnext-atto", "", int(size))
@@ -276,7 +276,7 @@ def test_a_size_that_no_net_has_is_refused(size: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_backbone_that_is_not_built_so_small_is_one_clear_error() -> None:
     pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.nets import net_of
+    from models.training.backbones.nets import net_of
 
     with pytest.raises(SettingsError, match="inceptionv3 cannot be built for 48 px"):
         net_of("inceptionv3", "", 48).build()
@@ -311,7 +311,7 @@ def test_a_run_that_is_there_needs_room_for_what_is_new_only(tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_every_application_of_keras_is_a_backbone() -> None:
     keras = pytest.importorskip("keras", reason="Keras is not installed")
-    from models.training.applications import BACKBONES, MOST_MOMENTUM, build
+    from models.training.backbones.applications import BACKBONES, MOST_MOMENTUM, build
 
     classes = {name for name in dir(keras.applications) if name[0].isupper() and not name.startswith("ConvNeXt")}
     assert {backbone.factory for backbone in BACKBONES.values()} - {""} == classes

@@ -178,7 +178,7 @@ class TestLoss:
         from models.nets.architecture import Architecture
         from models.nets.heads import EMOTION_VA
         from models.runtimes.choose import open_runtime
-        from models.training.export import random_weights
+        from models.training.exporting.export import random_weights
 
         weights = random_weights(Architecture(heads=EMOTION_VA))
         faces = np.random.default_rng(2).uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)
@@ -190,7 +190,7 @@ class TestLoss:
     def test_weights_without_the_head_keep_their_emotions_and_the_head_is_new(self) -> None:
         from models.nets.architecture import Architecture
         from models.nets.heads import EMOTION_VA
-        from models.training.nets import ConvNeXt, fitted
+        from models.training.backbones.nets import ConvNeXt, fitted
 
         narrow, wide = ConvNeXt(Architecture()), ConvNeXt(Architecture(heads=EMOTION_VA))
         old, new = narrow.arrays(narrow.build()), wide.arrays(wide.build())

@@ -15,8 +15,8 @@ from models.nets import convnext
 from models.nets.architecture import FAMILY, Architecture
 from models.nets.heads import EMOTION, EMOTION_VA, Heads, heads_named, outputs_of
 from models.nets.weights import Weights
-from models.training import applications
-from models.training.export import to_weights
+from models.training.backbones import applications
+from models.training.exporting.export import to_weights
 from models.training.plan import Regularisation
 
 Arrays = Mapping[str, NDArray[Any]]

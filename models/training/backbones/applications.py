@@ -29,7 +29,7 @@ from models.nets.depthwise import Depthwise
 from models.nets.graph import INPUT, OUTPUT
 from models.nets.heads import EMOTION, Heads, outputs_of
 from models.nets.weights import CropGeometry, Weights
-from models.training import lite0
+from models.training.backbones import lite0
 
 Takes = Literal["normalised", "unit", "bytes"]
 
