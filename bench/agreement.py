@@ -40,7 +40,7 @@ from models.analyzer import open_analyzer
 from models.detect.detector import SMALLEST_FACE_PX
 from models.detect.windows import overlap
 from models.pictures.picture import encode_jpeg, read_header
-from worker.analyse import BatchAnalysis, LiveAnalyzer
+from worker.live.analyse import BatchAnalysis, LiveAnalyzer
 
 FPS = 25
 JPEG_QUALITY = 88

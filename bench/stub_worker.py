@@ -19,7 +19,7 @@ from mien.metrics import WorkerMetrics
 from mien.settings import load_settings
 from mien.types import Box, Detection, Face
 from models.pictures.picture import Picture
-from worker.live import LiveWorker
+from worker.live.live import LiveWorker
 
 _FACE = Face((500.0, 200.0, 180.0, 220.0), "happy", 0.86, (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02), 0.9, 0.2)
 

@@ -25,7 +25,7 @@ def doctor(
     from cli.follow import print_json
     from mien.logs import configure_logs
     from mien.settings import load_settings
-    from worker.diagnosis import diagnose
+    from worker.doctor.diagnosis import diagnose
 
     settings = load_settings()
     configure_logs("error" if settings.log_level == "info" else settings.log_level, settings.log_format)

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from worker.checks import Check
-from worker.diagnosis import Diagnosis
+from worker.doctor.checks import Check
+from worker.doctor.diagnosis import Diagnosis
 from worker.tuning.choose import count
 from worker.tuning.costs import Costs
 from worker.tuning.forecast import Forecast

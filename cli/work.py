@@ -41,7 +41,7 @@ def work(
     """
     from mien.logs import configure_logs
     from mien.settings import load_settings
-    from worker.start import run_live
+    from worker.live.start import run_live
 
     settings = load_settings(
         threads=threads,

@@ -32,7 +32,7 @@ from models.labelled.names import UNCLEAR
 from models.nets import weights as weights_file
 from models.pictures.picture import Picture, decode
 from models.runtimes.choose import open_runtime
-from worker.analyse import Analyzer
+from worker.live.analyse import Analyzer
 from worker.photos import PhotoJobs, tally_of
 from worker.resident import ResidentAnalyzer
 from worker.step import JobSteps, Step

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 
 from mien.jobs.jobs import Jobs
-from worker.analyse import Analyzer
 from worker.evaluation import EvaluationJobs
 from worker.heap import few_arenas
 from worker.jobs_worker import JobsWorker
+from worker.live.analyse import Analyzer
 from worker.photos import PhotoJobs
 from worker.step import give_up
 from worker.video.jobs import VideoJobs

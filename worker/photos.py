@@ -17,9 +17,9 @@ from mien.jobs.folder import Entry, Input, Inputs, JobFolder
 from mien.jobs.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
 from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
-from worker.analyse import Analyzer
 from worker.careful import CAREFUL_AFTER, REASON, CarefulReading
 from worker.heap import give_back
+from worker.live.analyse import Analyzer
 from worker.pictures import Limits
 from worker.pipeline import PhotoPipeline
 from worker.report import write_results

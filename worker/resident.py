@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mien.types import Face
 from models.pictures.picture import Picture
-from worker.analyse import Analyzer
+from worker.live.analyse import Analyzer
 
 
 class ResidentAnalyzer:

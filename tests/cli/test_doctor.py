@@ -16,7 +16,7 @@ from mien.bus.plan import Plan
 from mien.machine import Machine
 from mien.settings import Settings, load_settings
 from mien.types import Camera, CameraState
-from worker import checks
+from worker.doctor import checks
 from worker.tuning.cache import Cache
 from worker.tuning.costs import GUESS
 

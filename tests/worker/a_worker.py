@@ -12,7 +12,7 @@ from mien.logs import configure_logs
 from mien.metrics import WorkerMetrics
 from mien.settings import load_settings
 from tests.worker.stub import StubAnalyzer
-from worker.live import LiveWorker
+from worker.live.live import LiveWorker
 
 configure_logs("warning")
 settings = load_settings()

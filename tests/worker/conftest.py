@@ -22,8 +22,8 @@ from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame
 from tests.worker.stub import StubAnalyzer
-from worker.governor import Governor
-from worker.live import LiveWorker
+from worker.live.live import LiveWorker
+from worker.tuning.governor import Governor
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,8 +20,8 @@ from tests.worker import scene
 from tests.worker.conftest import a_picture
 from tests.worker.scene import SceneAnalyzer, Square, picture
 from tests.worker.stub import StubAnalyzer
-from worker import turn as turn_module
-from worker.analyse import Analysed, BatchAnalysis
+from worker.live import turn as turn_module
+from worker.live.analyse import Analysed, BatchAnalysis
 
 SAVING = Plan(scan_ms=160, classify_ms=120)
 HAPPY, SAD = 1.0, 0.0

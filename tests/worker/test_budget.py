@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.budget import ROWS_A_WINDOW, WINDOW_S, Window, Windows
+from worker.live.budget import ROWS_A_WINDOW, WINDOW_S, Window, Windows
 
 
 def test_quantiles_are_those_of_numpy() -> None:

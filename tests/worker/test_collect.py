@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from mien.types import Delivery, DropReason, Frame
-from worker.collect import HURRIED_PART, Collector, Drop, Rhythm, Rules, age_ns, fitting, is_closed, is_stale
+from worker.live.collect import HURRIED_PART, Collector, Drop, Rhythm, Rules, age_ns, fitting, is_closed, is_stale
 
 MS = 1_000_000
 RULES = Rules(budget_ns=40 * MS, starve_ns=250 * MS, waiting_part=0.25)

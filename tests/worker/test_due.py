@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mien.types import Detection, Face
-from worker.due import MOVED_PART, UNSETTLED_PART, has_moved, part_to_wait
-from worker.memory import Known, Reading
+from worker.live.due import MOVED_PART, UNSETTLED_PART, has_moved, part_to_wait
+from worker.live.memory import Known, Reading
 
 THRESHOLD = 0.5
 UPRIGHT = Detection((100, 100, 100, 100), 0.9, ((130, 140), (170, 140), (150, 160), (150, 180)))

@@ -11,10 +11,10 @@ from mien.bus.bus import Bus
 from mien.settings import Settings
 from tests.worker.conftest import START_S, StartWorker, traffic, wait_until
 from tests.worker.stub import StubAnalyzer
-from worker import governor
-from worker.governor import Governor
+from worker.tuning import governor
 from worker.tuning.choose import Room
 from worker.tuning.costs import Costs
+from worker.tuning.governor import Governor
 from worker.tuning.ladder import ladder
 
 CHEAP = Costs(0.5, {48: 2.0}, 0.2, {1: 0.2}, 0.1, 0.2)

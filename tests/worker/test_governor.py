@@ -10,9 +10,9 @@ import structlog
 
 from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
-from worker.governor import CALM_SECONDS, Governor
 from worker.tuning.choose import Room, Work, busy_share
 from worker.tuning.costs import GUESS, Costs
+from worker.tuning.governor import CALM_SECONDS, Governor
 from worker.tuning.ladder import ladder
 
 STEPS = ladder(Settings())

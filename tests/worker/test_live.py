@@ -25,7 +25,7 @@ from tests.worker.conftest import (
     worker_process,
 )
 from tests.worker.stub import StubAnalyzer
-from worker.governor import Governor
+from worker.tuning.governor import Governor
 
 
 def test_a_frame_becomes_a_result_with_its_times(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pace import FORGET_S, MAX_BATCH, Pace
+from worker.live.pace import FORGET_S, MAX_BATCH, Pace
 
 BUDGET_NS = 40_000_000
 

@@ -16,7 +16,7 @@ from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture, decode, encode_jpeg
 from tests.media import astronaut, demo_media
 from worker import pipeline
-from worker.analyse import Analyzer
+from worker.live.analyse import Analyzer
 from worker.pictures import Limits
 from worker.pipeline import GROUP_PICTURES, PhotoPipeline, PixelBudget
 

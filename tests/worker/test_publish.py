@@ -13,8 +13,8 @@ from mien.types import Box, DropReason, Face, Frame
 from models.pictures.picture import decode
 from tests.worker.conftest import Lobby, a_picture
 from tests.worker.stub import PROBABILITIES
-from worker.analyse import Analysed
-from worker.publish import Publisher
+from worker.live.analyse import Analysed
+from worker.live.publish import Publisher
 
 
 @pytest.fixture

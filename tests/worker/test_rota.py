@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.rota import Rota
+from worker.live.rota import Rota
 
 MS = 1_000_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.membership import beside, new_name
-from worker.share import affinity, share
+from worker.live.membership import beside, new_name
+from worker.live.share import affinity, share
 
 CAMERAS = [f"camera-{number}" for number in range(9)]
 WORKERS = ["w1", "w2", "w3"]

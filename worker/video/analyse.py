@@ -10,7 +10,7 @@ from mien.types import Face
 from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import Read, ToRgb, ahead, read_segment
-from worker.analyse import Analyzer
+from worker.live.analyse import Analyzer
 from worker.video.found import Found
 
 # Faces of a few frames are classified together; more gains nothing and makes a stop take longer.

@@ -14,7 +14,7 @@ from pathlib import Path
 from mien.bus.bus import Bus
 from mien.logs import get_logger
 from mien.types import Camera, CameraState, Frame
-from worker.share import share
+from worker.live.share import share
 
 RECLAIM_EVERY_S = 5.0
 """Besides at every change, dead workers' frames are looked for this often, in case a change went unseen."""

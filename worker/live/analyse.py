@@ -22,11 +22,11 @@ from mien.logs import get_logger
 from mien.types import Box, Detection, DropReason, Face, Frame
 from models.pictures.picture import Picture, decode
 from models.tracks.follow import CameraFaces
-from worker.collect import Drop, age_ns
-from worker.memory import CameraMemory
-from worker.readings import Readings
-from worker.scans import Scans, chosen
-from worker.turn import MAX_FRAME_PIXELS, Turn, scaled, scaled_box
+from worker.live.collect import Drop, age_ns
+from worker.live.memory import CameraMemory
+from worker.live.readings import Readings
+from worker.live.scans import Scans, chosen
+from worker.live.turn import MAX_FRAME_PIXELS, Turn, scaled, scaled_box
 
 LOST_NS = 125_000_000
 """For so long after a face was lost (three frames at 25 fps) every frame is scanned for it."""

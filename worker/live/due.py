@@ -9,7 +9,7 @@ import math
 
 from mien.types import EMOTIONS, UNCERTAIN, Detection
 from models.tracks.smooth import next_label
-from worker.memory import Known, Reading
+from worker.live.memory import Known, Reading
 
 UNSETTLED_PART = 0.3
 """Part of the interval after which a face is read whose label may be about to change.

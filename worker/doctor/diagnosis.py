@@ -9,7 +9,7 @@ from typing import Any
 from mien.errors import MienError
 from mien.machine import Machine
 from mien.settings import Settings
-from worker.checks import Check, all_checks, model_checks
+from worker.doctor.checks import Check, all_checks, model_checks
 from worker.tuning.costs import Costs
 from worker.tuning.forecast import USUAL_CAMERAS, Forecast, forecast, overrides
 

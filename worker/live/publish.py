@@ -11,8 +11,8 @@ from mien.settings import Settings
 from mien.types import Face, Frame, FrameResult, View
 from models.pictures.overlay import draw_faces, label_of
 from models.pictures.picture import encode_jpeg
-from worker.analyse import Analysed, Stopwatch
-from worker.budget import Windows
+from worker.live.analyse import Analysed, Stopwatch
+from worker.live.budget import Windows
 
 Overlay = tuple[tuple[str, tuple[int, ...]], ...]
 """What is drawn: the text and the box in whole pixels of each face."""

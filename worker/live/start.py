@@ -21,7 +21,7 @@ from mien.settings import Settings
 from worker.heap import few_arenas, give_back
 
 if TYPE_CHECKING:
-    from worker.live import LiveWorker
+    from worker.live.live import LiveWorker
 
 log = get_logger(__name__)
 
@@ -40,15 +40,15 @@ def run_live(settings: Settings, metrics_port: int | None = None, metrics_host: 
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
     # Importing the rest takes a part of the time in which the models load.
-    libraries = threading.Thread(target=importlib.import_module, args=("worker.live",), daemon=True)
+    libraries = threading.Thread(target=importlib.import_module, args=("worker.live.live",), daemon=True)
     libraries.start()
-    from worker.governor import Governor
+    from worker.tuning.governor import Governor
     from worker.tuning.tuner import Nets, open_tuned
 
     tuned = open_tuned(settings)
     analyzer = tuned.analyzer
     libraries.join()
-    from worker.live import LiveWorker
+    from worker.live.live import LiveWorker
 
     about = {
         "runtime": analyzer.runtime,

@@ -15,12 +15,12 @@ from mien.logs import get_logger
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import CameraState, DropReason, Frame
-from worker.analyse import BatchAnalysis, LiveAnalyzer
-from worker.collect import HURRIED_PART, WAITING_PART, Batch, Collector, Drop, Rules
-from worker.governor import Governor
-from worker.membership import Membership, beside
-from worker.pace import Pace
-from worker.publish import Publisher
+from worker.live.analyse import BatchAnalysis, LiveAnalyzer
+from worker.live.collect import HURRIED_PART, WAITING_PART, Batch, Collector, Drop, Rules
+from worker.live.membership import Membership, beside
+from worker.live.pace import Pace
+from worker.live.publish import Publisher
+from worker.tuning.governor import Governor
 
 BEAT_EVERY_S = 0.25
 """Time between heartbeats; with the 1.5 s after which one expires, a dead worker's cameras move within 2 s."""

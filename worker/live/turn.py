@@ -8,7 +8,7 @@ from typing import Literal
 from mien.bus.plan import Plan
 from mien.types import Box, Detection, Face, Frame
 from models.pictures.picture import Picture, decode
-from worker.memory import CameraMemory, Known
+from worker.live.memory import CameraMemory, Known
 
 MAX_FRAME_PIXELS = 7680 * 4320
 """A frame that declares more is refused before it is decoded."""

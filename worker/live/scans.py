@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from worker.memory import CameraMemory
-from worker.rota import Rota
+from worker.live.memory import CameraMemory
+from worker.live.rota import Rota
 
 PROMISE_NS = 124_000_000
 """A new face is boxed at most 120 ms later than by everything on every frame; 4 ms for what is not known that well."""

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from mien.types import Detection, Face
 from models.pictures.picture import Picture
-from worker.due import part_to_wait
-from worker.memory import CameraMemory, Reading
-from worker.rota import Rota
-from worker.turn import Turn, scaled
+from worker.live.due import part_to_wait
+from worker.live.memory import CameraMemory, Reading
+from worker.live.rota import Rota
+from worker.live.turn import Turn, scaled
 
 
 class Classifier(Protocol):
