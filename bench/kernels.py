@@ -18,7 +18,7 @@ from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import encode_jpeg
-from worker.pictures import Limits, open_photo
+from worker.jobs.pictures import Limits, open_photo
 
 STAGES = ("decode", "detect", "classify", "draw", "encode")
 

@@ -27,7 +27,7 @@ from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture
-from worker.video.encode import choose_encoder
+from worker.jobs.video.encode import choose_encoder
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

@@ -133,7 +133,7 @@ def _enqueue(
     from cli.figures import print_figures
     from cli.follow import follow, print_json
     from mien.jobs.jobs import Jobs
-    from worker.evaluation import figures_in, inputs_of, options_of
+    from worker.jobs.evaluation import figures_in, inputs_of, options_of
 
     jobs = Jobs.from_settings(settings)
     items = inputs_of(data)

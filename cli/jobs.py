@@ -29,8 +29,8 @@ def work() -> None:
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from models.analyzer import open_analyzer
-    from worker.kinds import job_worker
-    from worker.resident import ResidentAnalyzer
+    from worker.jobs.kinds import job_worker
+    from worker.jobs.resident import ResidentAnalyzer
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
@@ -105,7 +105,7 @@ def export(
 
     Example: [bold]mien jobs export 3f2a… --format parquet --to faces.parquet[/bold]
     """
-    from worker.export import export_job
+    from worker.reports.export import export_job
 
     written = export_job(_jobs(), job, form, to)
     if to is not None:

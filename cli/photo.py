@@ -42,7 +42,7 @@ def photo(
         given = ", ".join(map(str, files))
         raise InputError(f"{given}: no such file" if len(files) == 1 else f"none of these files exists: {given}")
     from models.analyzer import open_analyzer
-    from worker.pictures import Limits, open_photo
+    from worker.jobs.pictures import Limits, open_photo
 
     analyzer = open_analyzer(settings)
     limits = Limits(settings.photo_max_pixels, settings.smallest_face_px)

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.worker.timeline.sample import facts, two_tracks
-from worker.timeline.columns import Timeline
-from worker.timeline.html import report_html
-from worker.timeline.summary import summary
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.html import report_html
+from worker.reports.timeline.summary import summary
 
 pytestmark = pytest.mark.browser
 

@@ -26,7 +26,7 @@ from mien.jobs.jobs import Jobs
 from mien.logs import configure_logs
 from mien.settings import load_settings
 from worker import jobs_worker
-from worker.kinds import job_worker
+from worker.jobs.kinds import job_worker
 
 class Slow:
     threshold = 0.3

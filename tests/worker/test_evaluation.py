@@ -17,9 +17,9 @@ from models.evaluation.measure import Wanted, chosen_part, measure
 from models.labelled.data import read_labelled
 from tests.models.labelled_pictures import write_class_folders, write_portraits
 from tests.models.tiny_faces import write_npz
-from worker.evaluation import EvaluationJobs, evaluate, figures_in, inputs_of, options_of
-from worker.jobs_worker import JobsWorker
-from worker.resident import ResidentAnalyzer
+from worker.jobs.evaluation import EvaluationJobs, evaluate, figures_in, inputs_of, options_of
+from worker.jobs.resident import ResidentAnalyzer
+from worker.jobs.rq_worker import JobsWorker
 
 
 class Office:

@@ -12,8 +12,8 @@ from mien.jobs.folder import Entry, Input, write_json
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Face
-from worker.export import VIDEO_COLUMNS, export_job
-from worker.timeline.table import Sighting, write_table
+from worker.reports.export import VIDEO_COLUMNS, export_job
+from worker.reports.timeline.table import Sighting, write_table
 
 FACE = Face(
     box=(170.0, 70.0, 110.0, 140.0),

@@ -23,7 +23,7 @@ from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.photo_jobs import enqueue_photos
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
-from worker.jobs_worker import JobsWorker
+from worker.jobs.rq_worker import JobsWorker
 
 # A worker process whose analyzer takes its time, so that it can be stopped in the middle.
 SLOW_WORKER = """
@@ -31,8 +31,8 @@ import signal, sys, threading, time
 from mien.jobs.jobs import Jobs
 from mien.logs import configure_logs
 from mien.settings import load_settings
-from worker.jobs_worker import JobsWorker
-from worker.photos import PhotoJobs
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.photos import PhotoJobs
 
 class Slow:
     threshold = 0.3

@@ -12,12 +12,12 @@ from mien.jobs.jobs import JOB_FUNCTIONS, QUEUES, Jobs
 from mien.settings import Settings
 from mien.types import Face
 from models.pictures.picture import Picture
-from worker.evaluation import EvaluationJobs
-from worker.jobs_worker import JobsWorker
-from worker.kinds import job_worker
-from worker.photos import PhotoJobs
-from worker.video.jobs import VideoJobs
-from worker.webhook import Webhooks
+from worker.jobs.evaluation import EvaluationJobs
+from worker.jobs.kinds import job_worker
+from worker.jobs.photos import PhotoJobs
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.video.jobs import VideoJobs
+from worker.jobs.webhook import Webhooks
 
 
 class NoAnalyzer:
@@ -61,7 +61,7 @@ def test_jobs_of_higher_priority_go_first(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_worker_that_has_nothing_to_do_loads_no_heavy_library() -> None:
     code = (
-        "import sys, worker.kinds; heavy = {'av', 'matplotlib', 'plotly', 'pandas', 'tensorflow', 'torch', 'keras',"
+        "import sys, worker.jobs.kinds; heavy = {'av', 'matplotlib', 'plotly', 'pandas', 'tensorflow', 'torch', 'keras',"
         " 'openvino', 'pyarrow'}; print(sorted(heavy & sys.modules.keys()))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -20,8 +20,8 @@ from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.pictures.picture import Picture
 from tests.photo_jobs import enqueue_photos
-from worker.jobs_worker import JobsWorker
-from worker.photos import PhotoJobs
+from worker.jobs.photos import PhotoJobs
+from worker.jobs.rq_worker import JobsWorker
 
 FACE = Face(
     box=(170.0, 70.0, 110.0, 140.0),

@@ -15,10 +15,10 @@ from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture, decode, encode_jpeg
 from tests.media import astronaut, demo_media
-from worker import pipeline
+from worker.jobs import pipeline
+from worker.jobs.pictures import Limits
+from worker.jobs.pipeline import GROUP_PICTURES, PhotoPipeline, PixelBudget
 from worker.live.analyse import Analyzer
-from worker.pictures import Limits
-from worker.pipeline import GROUP_PICTURES, PhotoPipeline, PixelBudget
 
 LIMITS = Limits(max_pixels=100_000_000)
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from worker.processes import is_alive, pid_space
+from worker.jobs.processes import is_alive, pid_space
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 
 
 def test_processes_that_see_each_other_share_a_pid_space() -> None:
-    command = [sys.executable, "-c", "from worker.processes import pid_space; print(pid_space())"]
+    command = [sys.executable, "-c", "from worker.jobs.processes import pid_space; print(pid_space())"]
     assert subprocess.check_output(command, text=True, env={**os.environ, "PYTHONPATH": "."}).strip() == pid_space()
     assert len(pid_space()) > 36
 

@@ -16,7 +16,7 @@ from mien.jobs.folder import Entry
 from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
 from tests.worker.test_photos import FACE
-from worker.report import COLUMNS, write_format, write_results
+from worker.reports.photos import COLUMNS, write_format, write_results
 
 
 def entries() -> Iterator[Entry]:
@@ -100,7 +100,7 @@ import resource, sys
 from pathlib import Path
 from tests.worker.test_photos import FACE
 from mien.jobs.view import Tally
-from worker.report import write_results
+from worker.reports.photos import write_results
 face = FACE.to_dict()
 def entries(count):
     for number in range(count):

@@ -14,7 +14,7 @@ from mien.jobs.steps import PHOTO_CHUNK, PHOTO_REPORT, call
 from mien.settings import Settings
 from mien.types import Face
 from models.pictures.picture import Picture
-from worker.step import JobSteps, Step
+from worker.jobs.step import JobSteps, Step
 
 ITEMS = [Input(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(3)]
 

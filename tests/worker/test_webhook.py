@@ -13,9 +13,9 @@ from mien.errors import JobError
 from mien.jobs.folder import Input
 from mien.jobs.jobs import WEBHOOK, Jobs
 from mien.settings import Settings
-from worker.jobs_worker import JobsWorker
-from worker.step import give_up
-from worker.webhook import WebhookFailed, Webhooks
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.step import give_up
+from worker.jobs.webhook import WebhookFailed, Webhooks
 
 ITEMS = [Input("/pictures/0.jpg", "0.jpg")]
 

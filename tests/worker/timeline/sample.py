@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mien.types import EMOTIONS, UNCERTAIN, Face
-from worker.timeline.table import Sighting, VideoFacts
+from worker.reports.timeline.table import Sighting, VideoFacts
 
 FPS = 10.0
 

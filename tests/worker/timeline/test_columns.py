@@ -7,7 +7,7 @@ import pytest
 
 from mien.types import EMOTIONS
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.columns import Timeline
+from worker.reports.timeline.columns import Timeline
 
 
 def test_a_timeline_gives_back_its_sightings_in_their_order() -> None:

@@ -11,7 +11,7 @@ import pytest
 from mien.errors import RuntimeMissing
 from tests.media import astronaut
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.contact import (
+from worker.reports.timeline.contact import (
     CROP_PX,
     MOMENTS,
     MOST_TRACKS,
@@ -22,7 +22,7 @@ from worker.timeline.contact import (
     sharpest,
     sharpness_of,
 )
-from worker.timeline.table import Sighting
+from worker.reports.timeline.table import Sighting
 
 
 def test_the_moments_of_a_track_are_spread_over_its_time() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.columns import Timeline
-from worker.timeline.curve import charted, curve_of, thinned
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.curve import charted, curve_of, thinned
 
 
 def test_a_short_video_is_not_thinned_out() -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from mien.errors import RuntimeMissing
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.columns import Timeline
-from worker.timeline.html import MOST_ROWS, MOST_TRACKS, POINTS, report_html
-from worker.timeline.summary import summary
-from worker.timeline.table import VideoFacts
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.html import MOST_ROWS, MOST_TRACKS, POINTS, report_html
+from worker.reports.timeline.summary import summary
+from worker.reports.timeline.table import VideoFacts
 
 
 class Read(HTMLParser):

@@ -10,12 +10,12 @@ import pytest
 
 from mien.types import EMOTIONS
 from tests.worker.timeline.sample import sighting
-from worker.timeline.columns import Timeline
-from worker.timeline.contact import clearest
-from worker.timeline.html import report_html
-from worker.timeline.plot import plot_png
-from worker.timeline.summary import summary
-from worker.timeline.table import Sighting, VideoFacts
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.contact import clearest
+from worker.reports.timeline.html import report_html
+from worker.reports.timeline.plot import plot_png
+from worker.reports.timeline.summary import summary
+from worker.reports.timeline.table import Sighting, VideoFacts
 
 FRAMES = 180_000
 

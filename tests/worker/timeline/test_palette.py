@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.types import EMOTIONS
-from worker.timeline.palette import COLOURS, STACK, clock, percent
-from worker.timeline.table import LABELS
+from worker.reports.timeline.palette import COLOURS, STACK, clock, percent
+from worker.reports.timeline.table import LABELS
 
 # Machado, Oliveira, Fernandes (2009): how linear RGB is seen, severity 1.
 SIGHT = {

@@ -11,9 +11,9 @@ from matplotlib._pylab_helpers import Gcf
 from mien.errors import RuntimeMissing
 from models.pictures.picture import Picture
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.columns import Timeline
-from worker.timeline.palette import COLOURS
-from worker.timeline.plot import plot_png
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.palette import COLOURS
+from worker.reports.timeline.plot import plot_png
 
 
 def pixels_of(path: Path) -> Picture:

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.summary import summary
-from worker.timeline.table import LABELS
+from worker.reports.timeline.summary import summary
+from worker.reports.timeline.table import LABELS
 
 
 def test_the_shares_of_time_are_those_of_the_video() -> None:

@@ -11,7 +11,7 @@ import pytest
 from mien.errors import InputError, RuntimeMissing
 from mien.types import EMOTIONS
 from tests.worker.timeline.sample import facts, sighting, two_tracks
-from worker.timeline.table import COLUMNS, Sighting, read_table, write_table
+from worker.reports.timeline.table import COLUMNS, Sighting, read_table, write_table
 
 
 def test_the_table_has_a_row_for_each_face_in_each_frame(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import time
 from mien.jobs.jobs import Jobs
 from mien.settings import load_settings
 from tests.clips import SquareFinder
-from worker.jobs_worker import JobsWorker
-from worker.video.jobs import VideoJobs
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.video.jobs import VideoJobs
 
 
 def main() -> None:

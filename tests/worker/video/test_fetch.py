@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import VideoError
-from worker.video.fetch import fetch
+from worker.jobs.video.fetch import fetch
 
 
 def test_a_video_in_an_archive_is_brought_once(tmp_path: Path) -> None:

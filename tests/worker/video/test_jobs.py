@@ -24,10 +24,10 @@ from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from tests.worker.conftest import ROOT, wait_until
-from worker.jobs_worker import JobsWorker
-from worker.timeline.table import write_table
-from worker.video.folder import VideoFolder
-from worker.video.jobs import VideoJobs
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.video.folder import VideoFolder
+from worker.jobs.video.jobs import VideoJobs
+from worker.reports.timeline.table import write_table
 
 RESULTS = {"annotated.mp4", "contact.jpg", "report.html", "summary.json", "timeline.csv", "timeline.png"}
 
@@ -84,7 +84,7 @@ def only_tables(monkeypatch: pytest.MonkeyPatch) -> None:
             write_table(video.sightings(), video.results / f"timeline.{name}")
         return {}
 
-    monkeypatch.setattr("worker.video.jobs.write_reports", tables)
+    monkeypatch.setattr("worker.jobs.video.jobs.write_reports", tables)
 
 
 @pytest.fixture(scope="module")

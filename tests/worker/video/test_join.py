@@ -15,12 +15,12 @@ from mien.errors import JobError, RuntimeMissing
 from models.video.plan import write_plan
 from models.video.probe import probe
 from tests.clips import SquareFinder, decoded, make_clip, squares, turned
-from worker.video.analyse import analyse_segment
-from worker.video.encode import choose_encoder, remove_leftovers
-from worker.video.found import Found
-from worker.video.join import join
-from worker.video.render import render_segment
-from worker.video.tracks import analysed, follow_video, seen_in
+from worker.jobs.video.analyse import analyse_segment
+from worker.jobs.video.encode import choose_encoder, remove_leftovers
+from worker.jobs.video.found import Found
+from worker.jobs.video.join import join
+from worker.jobs.video.render import render_segment
+from worker.jobs.video.tracks import analysed, follow_video, seen_in
 
 
 class Made:

@@ -9,8 +9,8 @@ import pytest
 from mien.types import Face
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture
-from worker.video.encode import planes_of
-from worker.video.paint import Painter, matrix_of
+from worker.jobs.video.encode import planes_of
+from worker.jobs.video.paint import Painter, matrix_of
 
 FACE = Face((60.3, 50.6, 71.0, 80.2), "happy", 0.7, (0.0, 0.0, 0.0, 0.0, 0.7, 0.3, 0.0, 0.0), 0.5, 0.1)
 EDGE = replace(FACE, box=(-20.0, -10.0, 60.0, 60.0), emotion="anger")

@@ -21,7 +21,7 @@ from models.video.probe import probe
 from models.video.read import ToRgb, read_segment
 from tests.clips import TURN_RIGHT, damaged, make_clip, turned
 from tests.media import demo_media
-from worker.video.analyse import analyse_segment
+from worker.jobs.video.analyse import analyse_segment
 
 FRAMES = 10
 MIRROR = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)

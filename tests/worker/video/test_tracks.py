@@ -8,9 +8,9 @@ import pytest
 from mien.errors import JobError
 from mien.types import Face
 from models.tracks.follow import VideoFaces
-from worker.video.found import Followed, Found, followed_faces
-from worker.video.render import Shown
-from worker.video.tracks import Seen
+from worker.jobs.video.found import Followed, Found, followed_faces
+from worker.jobs.video.render import Shown
+from worker.jobs.video.tracks import Seen
 
 FACE = Face(
     (10.0, 10.0, 40.0, 40.0), "happy", 0.7, (0.0, 0.0, 0.0, 0.0, 0.7, 0.3, 0.0, 0.0), 0.5, 0.1, 0.9, ((1.0, 2.0),)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS, Face
-from worker.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
 
 Floats = NDArray[np.float64]
 

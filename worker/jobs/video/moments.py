@@ -18,13 +18,13 @@ from mien.jobs.folder import atomic_file, write_json
 from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import ToRgb, ahead, read_segment
-from worker.video.found import read_arrays
+from worker.jobs.video.found import read_arrays
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-    from worker.timeline.contact import Moment
-    from worker.timeline.table import Sighting
+    from worker.reports.timeline.contact import Moment
+    from worker.reports.timeline.table import Sighting
 
 # Three times as many as the sheet shows: of the large and sure ones the sharpest are taken when their pixels are known.
 CANDIDATES = 24
@@ -59,7 +59,7 @@ class Cutter:
         """Cut out what is wanted of a frame."""
         faces = self._sightings.get(number)
         if faces:
-            from worker.timeline.contact import moment_of
+            from worker.reports.timeline.contact import moment_of
 
             rgb = self._to_rgb(frame)
             self.cut.extend(moment_of(each, rgb) for each in faces)

@@ -10,8 +10,8 @@ from mien.types import Face
 from models.pictures.picture import Picture
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import Read, ToRgb, ahead, read_segment
+from worker.jobs.video.found import Found
 from worker.live.analyse import Analyzer
-from worker.video.found import Found
 
 # Faces of a few frames are classified together; more gains nothing and makes a stop take longer.
 _GROUP_FRAMES = 8

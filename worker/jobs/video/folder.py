@@ -15,11 +15,11 @@ from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
 from mien.jobs.video import TABLE_FORMATS
 from models.video.plan import Plan, Ticks, read_plan, read_times
-from worker.video.found import Found
-from worker.video.tracks import Seen, analysed, seen_in
+from worker.jobs.video.found import Found
+from worker.jobs.video.tracks import Seen, analysed, seen_in
 
 if TYPE_CHECKING:
-    from worker.timeline.table import Sighting
+    from worker.reports.timeline.table import Sighting
 
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _LONGEST_NAME = 80
@@ -134,7 +134,7 @@ class VideoFolder:
 
     def sightings(self, segments: Sequence[int] | None = None) -> Iterator[Sighting]:
         """Yield every face of every analysed frame, of all or some segments."""
-        from worker.timeline.table import Sighting
+        from worker.reports.timeline.table import Sighting
 
         for each in self.seen(segments):
             for face in each.faces:

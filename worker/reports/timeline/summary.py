@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from worker.timeline.columns import Timeline, Track
-from worker.timeline.palette import NOTICE, VA_WORDS
-from worker.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.columns import Timeline, Track
+from worker.reports.timeline.palette import NOTICE, VA_WORDS
+from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
 
 
 def summary(facts: VideoFacts, sightings: Iterable[Sighting]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mien.errors import JobError, VideoError
 from mien.logs import get_logger
 from models.video.plan import Plan
 from models.video.source import line_of, open_video, packets_of
-from worker.video.encode import new_mp4
+from worker.jobs.video.encode import new_mp4
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mien.errors import RuntimeMissing
 from mien.jobs.folder import atomic_file
 from models.pictures.picture import Picture
-from worker.timeline.columns import Timeline
-from worker.timeline.font import font_file, printable, shortened
-from worker.timeline.palette import COLOURS, NOTICE, clock, percent
-from worker.timeline.table import Sighting, VideoFacts
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.font import font_file, printable, shortened
+from worker.reports.timeline.palette import COLOURS, NOTICE, clock, percent
+from worker.reports.timeline.table import Sighting, VideoFacts
 
 MOMENTS = 8
 MOST_TRACKS = 24

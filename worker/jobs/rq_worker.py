@@ -30,7 +30,7 @@ from mien.bus.broker import refuses_writes
 from mien.errors import BrokerUnavailable, JobError, MienError
 from mien.jobs.jobs import QUEUES
 from mien.logs import get_logger, without_password
-from worker.processes import is_alive, pid_space
+from worker.jobs.processes import is_alive, pid_space
 
 BEAT_S = 5.0
 BEAT_TTL_S = 15

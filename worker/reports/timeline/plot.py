@@ -11,12 +11,22 @@ import numpy as np
 from mien.errors import RuntimeMissing
 from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS
-from worker.timeline.columns import Timeline
-from worker.timeline.curve import Curve, charted, curve_of, thinned
-from worker.timeline.font import printable, shortened
-from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, STACK, VA_WORDS, VALENCE, clock, described, percent
-from worker.timeline.summary import summary
-from worker.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.curve import Curve, charted, curve_of, thinned
+from worker.reports.timeline.font import printable, shortened
+from worker.reports.timeline.palette import (
+    AROUSAL,
+    COLOURS,
+    NOTICE,
+    STACK,
+    VA_WORDS,
+    VALENCE,
+    clock,
+    described,
+    percent,
+)
+from worker.reports.timeline.summary import summary
+from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
 
 DPI = 200
 POINTS = 1_200

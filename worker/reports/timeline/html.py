@@ -15,10 +15,20 @@ import numpy as np
 
 from mien.errors import RuntimeMissing
 from mien.jobs.folder import atomic_file
-from worker.timeline.columns import Timeline
-from worker.timeline.curve import Curve, charted, curve_of, thinned
-from worker.timeline.palette import AROUSAL, COLOURS, NOTICE, STACK, VA_WORDS, VALENCE, clock, described, percent
-from worker.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.columns import Timeline
+from worker.reports.timeline.curve import Curve, charted, curve_of, thinned
+from worker.reports.timeline.palette import (
+    AROUSAL,
+    COLOURS,
+    NOTICE,
+    STACK,
+    VA_WORDS,
+    VALENCE,
+    clock,
+    described,
+    percent,
+)
+from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
 
 POINTS = 1_500
 """Points over the whole video."""
@@ -65,7 +75,7 @@ never an identity. Drag to zoom, double-click to see all; all charts show the sa
 
 
 def report_html(facts: VideoFacts, sightings: Iterable[Sighting], summary: Mapping[str, Any], path: Path) -> None:
-    """Write the report; `summary` is what `worker.timeline.summary.summary` says of the same sightings.
+    """Write the report; `summary` is what `worker.reports.timeline.summary.summary` says of the same sightings.
 
     Everything is inside the file, Plotly's script too, and its content security policy forbids it to load anything from
     anywhere or to run any other script. See `curve_of` for how points are thinned out. The file is there whole or not
@@ -100,7 +110,7 @@ def report_html(facts: VideoFacts, sightings: Iterable[Sighting], summary: Mappi
 
 
 def _shipped(name: str) -> str:
-    return resources.files("worker.timeline").joinpath(name).read_text("utf-8")
+    return resources.files("worker.reports.timeline").joinpath(name).read_text("utf-8")
 
 
 def _policy(*scripts: str) -> str:

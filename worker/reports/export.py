@@ -17,8 +17,8 @@ from mien.formats import check_formats, check_installed
 from mien.jobs.folder import Entry, JobFolder, atomic_file
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import Failure, JobView, Tally
-from worker.report import write_format
-from worker.timeline.table import COLUMNS, FORMATS, read_table, values_of
+from worker.reports.photos import write_format
+from worker.reports.timeline.table import COLUMNS, FORMATS, read_table, values_of
 
 VIDEO_COLUMNS = ("path", *COLUMNS, "reason")
 """A row for each face of each analysed frame, with its video, and one with a `reason` for each video that failed."""
@@ -30,7 +30,7 @@ _GROUP_ROWS = 10_000
 def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
     """Write what a job has finished so far to a file, or to standard output; return how many inputs that is.
 
-    Photos and evaluations: the table or document that `worker.report` writes. Videos: `VIDEO_COLUMNS`, or as JSON what
+    Photos and evaluations: the table or document that `worker.reports.photos` writes. Videos: `VIDEO_COLUMNS`, or as JSON what
     is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a format that
     is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
     """

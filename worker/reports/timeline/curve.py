@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.timeline.columns import Floats, Timeline, Track
-from worker.timeline.table import LABELS, VideoFacts
+from worker.reports.timeline.columns import Floats, Timeline, Track
+from worker.reports.timeline.table import LABELS, VideoFacts
 
 BRIEF_S, BRIEF_SHARE = 1.0, 0.1
 """A track that was seen for less than both, in seconds and as a share of the video, gets no chart either."""

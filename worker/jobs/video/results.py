@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mien.jobs.folder import Entry, atomic_file, write_json
 from mien.jobs.view import Tally
-from worker.video import moments
-from worker.video.encode import remove_leftovers
-from worker.video.folder import VideoFolder
+from worker.jobs.video import moments
+from worker.jobs.video.encode import remove_leftovers
+from worker.jobs.video.folder import VideoFolder
 
 if TYPE_CHECKING:
-    from worker.timeline.contact import Moment
-    from worker.timeline.table import Sighting, VideoFacts
+    from worker.reports.timeline.contact import Moment
+    from worker.reports.timeline.table import Sighting, VideoFacts
 
 COLUMNS = ("path", "seconds", "frames", "missing", "analysed", "tracks", "faces", "folder", "reason")
 """A row for each video of a job: `faces` are sightings, a face in a frame each; `missing` frames cannot be decoded."""
@@ -25,7 +25,7 @@ COLUMNS = ("path", "seconds", "frames", "missing", "analysed", "tracks", "faces"
 
 def choose_moments(video: VideoFolder) -> None:
     """Choose the faces for the contact sheet, from what all segments hold."""
-    from worker.timeline.contact import clearest
+    from worker.reports.timeline.contact import clearest
 
     moments.choose(video.path, clearest(video.sightings(), moments.CANDIDATES))
 
@@ -46,12 +46,12 @@ def write_reports(video: VideoFolder, facts: VideoFacts) -> dict[str, object]:
 
     Raises RuntimeMissing without a package that a format needs, OSError when a file cannot be written.
     """
-    from worker.timeline.columns import Timeline
-    from worker.timeline.contact import contact_sheet, sharpest
-    from worker.timeline.html import report_html
-    from worker.timeline.plot import plot_png
-    from worker.timeline.summary import summary
-    from worker.timeline.table import write_table
+    from worker.reports.timeline.columns import Timeline
+    from worker.reports.timeline.contact import contact_sheet, sharpest
+    from worker.reports.timeline.html import report_html
+    from worker.reports.timeline.plot import plot_png
+    from worker.reports.timeline.summary import summary
+    from worker.reports.timeline.table import write_table
 
     out = video.results
     out.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def write_overview(job_id: str, out: Path, total: Tally, entries: Sequence[Entry
 
 
 def _moments(video: VideoFolder) -> Iterator[Moment]:
-    from worker.timeline.contact import Moment
+    from worker.reports.timeline.contact import Moment
 
     wanted = moments.wanted(video.path)
     for number, segment in enumerate(video.plan.segments):

@@ -13,7 +13,7 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.request import check_webhook
 from mien.jobs.steps import WEBHOOK
 from mien.logs import get_logger
-from worker.step import whole
+from worker.jobs.step import whole
 
 TIMEOUT_S = 5.0
 

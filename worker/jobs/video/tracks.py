@@ -9,7 +9,7 @@ from pathlib import Path
 from mien.types import Face
 from models.tracks.follow import VideoFaces
 from models.video.plan import Plan
-from worker.video.found import Followed, Found, followed_faces
+from worker.jobs.video.found import Followed, Found, followed_faces
 
 
 @dataclass(frozen=True, slots=True)

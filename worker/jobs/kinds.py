@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 
 from mien.jobs.jobs import Jobs
-from worker.evaluation import EvaluationJobs
 from worker.heap import few_arenas
-from worker.jobs_worker import JobsWorker
+from worker.jobs.evaluation import EvaluationJobs
+from worker.jobs.photos import PhotoJobs
+from worker.jobs.rq_worker import JobsWorker
+from worker.jobs.step import give_up
+from worker.jobs.video.jobs import VideoJobs
+from worker.jobs.webhook import Webhooks
 from worker.live.analyse import Analyzer
-from worker.photos import PhotoJobs
-from worker.step import give_up
-from worker.video.jobs import VideoJobs
-from worker.webhook import Webhooks
 
 
 def job_worker(jobs: Jobs, analyzer: Analyzer, stopping: threading.Event) -> JobsWorker:

@@ -16,16 +16,16 @@ from mien.logs import get_logger
 from models.video.plan import write_plan
 from models.video.probe import probe
 from models.video.source import need_av
-from worker.step import JobSteps, Step
-from worker.video import moments
-from worker.video.analyse import analyse_segment
-from worker.video.encode import choose_encoder
-from worker.video.fetch import fetch
-from worker.video.folder import VideoFolder
-from worker.video.join import join
-from worker.video.render import render_segment
-from worker.video.results import choose_moments, wanted_in, write_overview, write_reports
-from worker.video.tracks import analysed, follow_video
+from worker.jobs.step import JobSteps, Step
+from worker.jobs.video import moments
+from worker.jobs.video.analyse import analyse_segment
+from worker.jobs.video.encode import choose_encoder
+from worker.jobs.video.fetch import fetch
+from worker.jobs.video.folder import VideoFolder
+from worker.jobs.video.join import join
+from worker.jobs.video.render import render_segment
+from worker.jobs.video.results import choose_moments, wanted_in, write_overview, write_reports
+from worker.jobs.video.tracks import analysed, follow_video
 
 _REPORT_S = 0.5
 # Somebody else may have killed a worker, but hardly three in a row over the same part of a video.
@@ -182,7 +182,7 @@ class VideoJobs(JobSteps):
             return None
 
     def _results(self, video: VideoFolder) -> Entry:
-        from worker.timeline.table import VideoFacts
+        from worker.reports.timeline.table import VideoFacts
 
         plan = video.plan
         found = [video.found(segment) for segment in range(len(plan.segments))]

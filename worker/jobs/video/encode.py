@@ -19,7 +19,7 @@ from mien.errors import RuntimeMissing
 from mien.logs import get_logger
 from models.video.plan import Plan
 from models.video.read import upright
-from worker.video.paint import Matrix, Plane, Planes, matrix_of
+from worker.jobs.video.paint import Matrix, Plane, Planes, matrix_of
 
 if TYPE_CHECKING:
     from av.container.output import OutputContainer

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from mien.types import Box, Face
 from models.video.plan import Plan, Segment, Ticks
 from models.video.read import ahead, read_segment
-from worker.video.encode import FrameCopier, encoder_into, matrix_for
-from worker.video.paint import Painter
-from worker.video.tracks import Seen
+from worker.jobs.video.encode import FrameCopier, encoder_into, matrix_for
+from worker.jobs.video.paint import Painter
+from worker.jobs.video.tracks import Seen
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
