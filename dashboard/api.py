@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from flask_wtf.csrf import generate_csrf
 
-from dashboard.browser_cameras import FRAME_BYTES
-from dashboard.budgets import budget_document
+from dashboard.cameras.browser import FRAME_BYTES
+from dashboard.cameras.budgets import budget_document
 from dashboard.metrics import exposition
 from dashboard.openapi import document
 from dashboard.problems import Refused, drain

@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dashboard.hub import Hub
-from dashboard.overview import CameraStatus, Overview
+from dashboard.cameras.hub import Hub
+from dashboard.cameras.overview import CameraStatus, Overview
 from mien.types import CameraState
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.budgets import DROP_WORDS, STAGE_WORDS
+from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS
 from dashboard.openapi import document
 from dashboard.services import known_camera, services
 from mien.errors import BrokerUnavailable

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from flask import current_app, request
 
-from dashboard.browser_cameras import BrowserCameras
-from dashboard.hub import Hub
-from dashboard.overview import CameraStatus, Overview
+from dashboard.cameras.browser import BrowserCameras
+from dashboard.cameras.hub import Hub
+from dashboard.cameras.overview import CameraStatus, Overview
+from dashboard.jobs.uploads import Uploads
 from dashboard.pool import in_event_loop, in_pool
 from dashboard.problems import NotFound
-from dashboard.uploads import Uploads
 from mien.bus.bus import Bus
 from mien.errors import InputError
 from mien.settings import Settings, check_camera_name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from dashboard.browser_cameras import BrowserCameras
+from dashboard.cameras.browser import BrowserCameras
 from dashboard.problems import Refused
 from mien.bus.bus import Bus
 from mien.errors import PictureError
@@ -66,7 +66,7 @@ def test_it_ends_with_its_tab_and_goes(webcams: BrowserCameras, bus: Bus) -> Non
 
 
 def test_it_ends_when_the_tab_is_silent(webcams: BrowserCameras, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.browser_cameras.SILENT_S", 0.2)
+    monkeypatch.setattr("dashboard.cameras.browser.SILENT_S", 0.2)
     opened = webcams.open()
     deadline_s = time.monotonic() + 5
     while names(bus) and time.monotonic() < deadline_s:

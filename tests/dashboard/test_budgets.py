@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.budgets import DROP_WORDS, STAGE_WORDS, plan_words
+from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS, plan_words
 from mien.bus.budget import STAGES
 from mien.bus.bus import Bus
 from mien.bus.plan import EVERYTHING, Plan

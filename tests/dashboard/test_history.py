@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dashboard.history import MINUTE_S, History, Window
+from dashboard.cameras.history import MINUTE_S, History, Window
 from mien.types import Counts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.hub import Hub, Shown
+from dashboard.cameras.hub import Hub, Shown
 from mien.bus.bus import Bus
 from mien.types import Frame, FrameResult, View
 
@@ -69,7 +69,7 @@ def test_equal_pictures_are_given_once(hub: Hub, bus: Bus) -> None:
 
 def test_views_of_long_ago_are_not_shown(hub: Hub, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     bus.put_view(view("a", 1))
-    monkeypatch.setattr("dashboard.hub.FRESH_S", 0.05)
+    monkeypatch.setattr("dashboard.cameras.hub.FRESH_S", 0.05)
     time.sleep(0.1)
     with hub.viewer(["a"]) as viewer:
         until_watched(bus, "a")

@@ -11,7 +11,7 @@ from flask import Flask
 from PIL import Image
 
 from dashboard.app import create_app
-from dashboard.uploads import PIECE_BYTES, label_of
+from dashboard.jobs.uploads import PIECE_BYTES, label_of
 from mien.settings import Settings
 from tests.dashboard import results
 from tests.dashboard.conftest import Dashboard

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dashboard.jobs.roots import check_inside, check_roots
+from dashboard.jobs.uploads import label_of
 from dashboard.pool import in_pool
-from dashboard.roots import check_inside, check_roots
 from dashboard.services import Services
-from dashboard.uploads import label_of
 from mien.errors import InputError
 from mien.inputs.find import PICTURES, VIDEOS, find_inputs
 from mien.jobs.folder import Input

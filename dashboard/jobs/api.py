@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, jsonify, make_response, request
 
-from dashboard import outputs
-from dashboard.gallery import read_page
-from dashboard.job_requests import job_from
+from dashboard.jobs import outputs
+from dashboard.jobs.gallery import read_page
+from dashboard.jobs.requests import job_from
+from dashboard.jobs.sending import send_path, send_zip
+from dashboard.jobs.videopages import read_videos
 from dashboard.pool import in_pool
 from dashboard.problems import NotFound
-from dashboard.sending import send_path, send_zip
 from dashboard.services import limit_of, number_of, services
-from dashboard.videopages import read_videos
 from mien.errors import InputError
 from mien.jobs.request import KINDS
 from mien.jobs.view import Failure, JobState, JobView

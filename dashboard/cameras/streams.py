@@ -24,9 +24,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
-from dashboard.budgets import budget_document
-from dashboard.hub import Hub, Shown
-from dashboard.overview import EVERY_S, Overview
+from dashboard.cameras.budgets import budget_document
+from dashboard.cameras.hub import Hub, Shown
+from dashboard.cameras.overview import EVERY_S, Overview
 from dashboard.problems import Refused
 from dashboard.services import known_camera, services
 from mien.settings import check_camera_name

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dashboard.outputs import video_outputs
+from dashboard.jobs.outputs import video_outputs
 from mien.jobs.folder import Entry, JobFolder, numbered
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.history import Window
+from dashboard.cameras.history import Window
 from mien.bus.budget import Budget
 from mien.bus.plan import Plan
 from mien.types import DropReason

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dashboard.history import MINUTE_S, History, Window, rounded
+from dashboard.cameras.history import MINUTE_S, History, Window, rounded
 from mien.bus.budget import Budget
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
