@@ -59,7 +59,7 @@ def clean(
     """
     from rich.console import Console
 
-    from cli.training_view import TrainingView
+    from cli.views.training import TrainingView
     from mien.logs import configure_logs
     from models.cleaning.clean import clean as clean_labels
     from models.training.plan import Listener, Plan

@@ -36,8 +36,8 @@ def compare(
     """
     from rich.console import Console
 
-    from cli.compare_view import show
-    from cli.training_view import TrainingView
+    from cli.views.compare import show
+    from cli.views.training import TrainingView
     from mien.logs import configure_logs
     from models.comparing.compare import TABLE_NAME, Comparison, write
     from models.comparing.compare import compare as compare_backbones

@@ -21,8 +21,8 @@ def doctor(
 
     Example: [bold]mien doctor --cameras 4[/bold]
     """
-    from cli.doctor_view import show, waiting
-    from cli.follow import print_json
+    from cli.views.doctor import show, waiting
+    from cli.views.jobs import print_json
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from worker.doctor.diagnosis import diagnose

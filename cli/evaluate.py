@@ -105,7 +105,7 @@ def evaluate(
 def _measure(
     data: LabelledData, wanted: Wanted, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
-    from cli.figures import Reading, print_figures
+    from cli.views.figures import Reading, print_figures
     from models.evaluation.evaluate import with_figures
     from models.evaluation.measure import measure, recorded
     from models.evaluation.report import PAGE_NAME, prepare_folder, write_report
@@ -130,8 +130,8 @@ def _measure(
 def _enqueue(
     data: LabelledData, wanted: Wanted, settings: Settings, out: Path | None, wait: bool, as_json: bool
 ) -> None:
-    from cli.figures import print_figures
-    from cli.follow import follow, print_json
+    from cli.views.figures import print_figures
+    from cli.views.jobs import follow, print_json
     from mien.jobs.jobs import Jobs
     from worker.jobs.evaluation import figures_in, inputs_of, options_of
 

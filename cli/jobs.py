@@ -51,7 +51,7 @@ def list_jobs(
 
     Example: [bold]mien jobs list[/bold]
     """
-    from cli.follow import print_json, print_table
+    from cli.views.jobs import print_json, print_table
 
     views = _jobs().list(limit)
     if as_json:
@@ -66,7 +66,7 @@ def show(job: JobId, as_json: AsJson = False) -> None:
 
     Example: [bold]mien jobs show 3f2a…[/bold]
     """
-    from cli.follow import print_job, print_json
+    from cli.views.jobs import print_job, print_json
 
     view = _jobs().get(job)
     if as_json:

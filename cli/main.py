@@ -17,7 +17,7 @@ from cli.export import export
 from cli.photo import photo
 from cli.produce import produce
 from cli.train import train
-from cli.up import up
+from cli.up.up import up
 from cli.work import work
 from mien.errors import MienError
 

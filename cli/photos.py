@@ -69,7 +69,7 @@ def enqueue(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Queue a job over pictures."""
-    from cli.follow import follow, print_json, queued_line
+    from cli.views.jobs import follow, print_json, queued_line
     from mien.formats import check_formats, check_installed
     from mien.inputs.find import find_inputs
     from mien.jobs.jobs import Jobs

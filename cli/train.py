@@ -183,8 +183,8 @@ def train(
 
     from rich.console import Console
 
-    from cli.figures import print_figures
-    from cli.training_view import TrainingView
+    from cli.views.figures import print_figures
+    from cli.views.training import TrainingView
     from mien.logs import configure_logs
     from models.nets.heads import heads_named
     from models.training.checkpoint import CHECKPOINT_NAME

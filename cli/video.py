@@ -34,7 +34,7 @@ def enqueue(
 
     Example: [bold]mien video enqueue interview.mp4 --out results --wait[/bold]
     """
-    from cli.follow import follow, print_json
+    from cli.views.jobs import follow, print_json
     from mien.inputs.find import VIDEOS, find_inputs
     from mien.jobs.jobs import Jobs
     from mien.jobs.video import video_options

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli import follow
+from cli.views import jobs as follow
 from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs, Tally
 from mien.jobs.view import JobView

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cli.processes import Staff
+from cli.up.processes import Staff
 from mien.bus.bus import Bus
 from mien.machine import Machine
 from mien.settings import Settings

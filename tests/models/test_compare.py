@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from cli.compare import compare as command_compare
-from cli.compare_view import show
 from cli.train import BackendName, PrecisionName
+from cli.views.compare import show
 from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.comparing import compare as comparing

@@ -17,7 +17,7 @@ from pathlib import Path
 from honcho.printer import Printer
 from rich.console import Console
 
-from cli.processes import LocalManager, Staff
+from cli.up.processes import LocalManager, Staff
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError

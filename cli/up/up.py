@@ -23,7 +23,7 @@ def up(
 
     Example: [bold]mien up --port 8080 --camera door=rtsp://10.0.0.7/live[/bold]
     """
-    from cli.local import run_all
+    from cli.up.local import run_all
     from mien.logs import configure_logs
     from mien.settings import load_settings
 
