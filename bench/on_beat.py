@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-from producer.video_file import VideoFile
+from producer.sources.video_file import VideoFile
 
 
 def main() -> None:

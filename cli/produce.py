@@ -28,7 +28,7 @@ def produce(
     """
     from mien.logs import configure_logs
     from mien.settings import load_settings
-    from producer.sources import Wishes
+    from producer.sources.choose import Wishes
     from producer.start import run_camera
 
     settings = load_settings(bus_url=bus_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from producer.source import Grab
+from producer.sources.source import Grab
 
 
 @dataclass(frozen=True, slots=True)

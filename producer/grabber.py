@@ -6,7 +6,7 @@ import threading
 
 from mien.errors import SourceError, SourceLost
 from producer.feed import Captured
-from producer.source import Grab, LiveSource
+from producer.sources.source import Grab, LiveSource
 
 _JOIN_S = 0.3
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from producer.feed import Captured
-from producer.source import PacedSource
+from producer.sources.source import PacedSource
 
 _LATE_S = 0.04
 _GIVE_UP_S = 10.0

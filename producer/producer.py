@@ -16,10 +16,10 @@ from producer.delivery import DeliveryWay, LiveDelivery, LosslessDelivery
 from producer.feed import Captured, Feed
 from producer.grabber import Grabber
 from producer.heartbeat import Heartbeat
-from producer.jpeg import as_jpeg
 from producer.outage import Outage
 from producer.pacer import Pacer
-from producer.source import LiveSource, PacedSource, Source
+from producer.sources.jpeg import as_jpeg
+from producer.sources.source import LiveSource, PacedSource, Source
 
 _TAKE_S = 0.2
 _GOOD_S = 5.0

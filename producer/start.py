@@ -11,9 +11,9 @@ from types import FrameType
 from mien.bus.bus import Bus
 from mien.settings import Settings, check_camera_name
 from mien.types import Delivery
-from producer.capture import set_up_opencv
 from producer.producer import Producer
-from producer.sources import Wishes, make_source
+from producer.sources.capture import set_up_opencv
+from producer.sources.choose import Wishes, make_source
 
 
 def run_camera(camera: str, source: str, settings: Settings, *, delivery: Delivery, wishes: Wishes) -> None:

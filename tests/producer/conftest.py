@@ -22,9 +22,9 @@ from mien.bus.bus import Bus
 from mien.errors import MienError
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame, FrameResult
-from producer.capture import set_up_opencv
 from producer.producer import Producer
-from producer.sources import Wishes, make_source
+from producer.sources.capture import set_up_opencv
+from producer.sources.choose import Wishes, make_source
 
 SERVERS = Path(__file__).parents[1] / "servers"
 WAIT_S = 10.0

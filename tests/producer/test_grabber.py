@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import SourceLost
 from producer.grabber import Grabber
-from producer.source import Grab, LiveSource
+from producer.sources.source import Grab, LiveSource
 
 
 class Camera(LiveSource):

@@ -8,8 +8,8 @@ import pytest
 
 from mien.errors import PictureError
 from mien.settings import Settings
-from producer.jpeg import as_jpeg, jpeg_size
-from producer.source import Grab
+from producer.sources.jpeg import as_jpeg, jpeg_size
+from producer.sources.source import Grab
 
 
 def test_a_jpeg_goes_on_untouched_however_wide() -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from mien.errors import SourceLost
-from producer.multipart import Multipart
+from producer.sources.multipart import Multipart
 
 JPEG = b"\xff\xd8 a\r\n--picture\n \xff\xd9"
 

@@ -14,7 +14,7 @@ import pytest
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
-from producer.http_video import HttpVideo
+from producer.sources.http_video import HttpVideo
 from tests.producer.conftest import SERVERS, WAIT_S, InThread, Reader, Running, Server, wait_until
 
 Produce = Callable[..., InThread]

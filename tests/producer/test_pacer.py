@@ -9,7 +9,7 @@ import pytest
 
 from producer.feed import Captured
 from producer.pacer import Pacer
-from producer.pattern import Pattern
+from producer.sources.pattern import Pattern
 
 
 def a_pacer(*, fps: float, keep_all: bool = False, stop: threading.Event | None = None) -> Pacer:

@@ -15,12 +15,12 @@ import pytest
 from mien.demo import fetch_demo_clip
 from mien.errors import InputError, UnknownSource
 from mien.settings import Settings
-from producer.demo import Demo
-from producer.folder import Folder
-from producer.pattern import Pattern
-from producer.source import Grab, PacedSource
-from producer.sources import Wishes, make_source
-from producer.video_file import VideoFile
+from producer.sources.choose import Wishes, make_source
+from producer.sources.demo import Demo
+from producer.sources.folder import Folder
+from producer.sources.pattern import Pattern
+from producer.sources.source import Grab, PacedSource
+from producer.sources.video_file import VideoFile
 from tests.producer.conftest import grey
 
 
@@ -203,8 +203,8 @@ def test_the_demo_changes_to_the_clip_when_it_is_here(settings: Settings, monkey
     except InputError as error:
         pytest.skip(str(error))
     here = threading.Event()
-    monkeypatch.setattr("producer.demo.demo_clip", lambda _settings: None)
-    monkeypatch.setattr("producer.demo.fetch_demo_clip", lambda *_: here.wait(5) and clip)
+    monkeypatch.setattr("producer.sources.demo.demo_clip", lambda _settings: None)
+    monkeypatch.setattr("producer.sources.demo.fetch_demo_clip", lambda *_: here.wait(5) and clip)
     demo = Demo(settings)
     demo.open()
     before = [demo.read() for _ in range(3)]

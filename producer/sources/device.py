@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 
 from mien.errors import SourceLost, UnknownSource
-from producer.capture import read_video
-from producer.source import Grab, LiveSource
+from producer.sources.capture import read_video
+from producer.sources.source import Grab, LiveSource
 
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _SIZE = (1280, 720)

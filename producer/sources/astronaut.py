@@ -11,7 +11,7 @@ from typing import cast
 import cv2
 
 from mien.errors import UnknownSource
-from producer.source import Grab, PacedSource, Picture
+from producer.sources.source import Grab, PacedSource, Picture
 
 _SIZE = (640, 360)
 _WINDOW = (400, 225)

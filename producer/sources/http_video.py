@@ -17,10 +17,10 @@ import cv2
 from mien.errors import PictureError, SourceLost, UnknownSource
 from mien.logs import without_password
 from mien.settings import Settings
-from producer.capture import TIMEOUTS, read_video
-from producer.jpeg import jpeg_size
-from producer.multipart import Multipart
-from producer.source import READ_TIMEOUT_S, Grab, LiveSource
+from producer.sources.capture import TIMEOUTS, read_video
+from producer.sources.jpeg import jpeg_size
+from producer.sources.multipart import Multipart
+from producer.sources.source import READ_TIMEOUT_S, Grab, LiveSource
 
 _MOST_BAD_PARTS = 50
 

@@ -10,7 +10,7 @@ import simplejpeg
 
 from mien.errors import PictureError
 from mien.settings import Settings
-from producer.source import Grab, Picture
+from producer.sources.source import Grab, Picture
 
 LONGEST_JPEG = 32 * 1024 * 1024
 """Bytes; no camera sends more for one picture, and the bus must not take more."""

@@ -6,8 +6,8 @@ import cv2
 
 from mien.errors import SourceLost
 from mien.logs import without_password
-from producer.capture import TIMEOUTS, read_video
-from producer.source import Grab, LiveSource
+from producer.sources.capture import TIMEOUTS, read_video
+from producer.sources.source import Grab, LiveSource
 
 
 class Rtsp(LiveSource):

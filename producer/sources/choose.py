@@ -10,14 +10,14 @@ from urllib.parse import unquote, urlsplit
 from mien.errors import UnknownSource
 from mien.logs import without_password
 from mien.settings import Settings
-from producer.demo import Demo
-from producer.device import Device
-from producer.folder import Folder
-from producer.http_video import HttpVideo
-from producer.pattern import Pattern
-from producer.rtsp import Rtsp
-from producer.source import Source
-from producer.video_file import VideoFile
+from producer.sources.demo import Demo
+from producer.sources.device import Device
+from producer.sources.folder import Folder
+from producer.sources.http_video import HttpVideo
+from producer.sources.pattern import Pattern
+from producer.sources.rtsp import Rtsp
+from producer.sources.source import Source
+from producer.sources.video_file import VideoFile
 
 KNOWN = "a webcam number, a video file, a folder of pictures, rtsp://, http://, https://, test://pattern or demo://"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

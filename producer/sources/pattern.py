@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from mien.errors import UnknownSource
-from producer.astronaut import portrait
-from producer.source import Grab, PacedSource, Picture
+from producer.sources.astronaut import portrait
+from producer.sources.source import Grab, PacedSource, Picture
 
 _LIMITS = {"width": (64, 3840), "height": (48, 2160), "fps": (0.1, 240.0), "faces": (0, 16)}
 _USUAL = {"width": 1280.0, "height": 720.0, "fps": 25.0, "faces": 0.0}

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from mien.errors import SourceLost
-from producer.jpeg import LONGEST_JPEG
-from producer.source import READ_TIMEOUT_S
+from producer.sources.jpeg import LONGEST_JPEG
+from producer.sources.source import READ_TIMEOUT_S
 
 _CHUNK = 65536
 _LONGEST_LINE = 8192

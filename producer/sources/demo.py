@@ -10,10 +10,10 @@ from mien.demo import demo_clip, fetch_demo_clip
 from mien.errors import InputError, UnknownSource
 from mien.logs import get_logger
 from mien.settings import Settings
-from producer.astronaut import AstronautPan, astronaut
-from producer.pattern import Pattern
-from producer.source import Grab, PacedSource
-from producer.video_file import VideoFile
+from producer.sources.astronaut import AstronautPan, astronaut
+from producer.sources.pattern import Pattern
+from producer.sources.source import Grab, PacedSource
+from producer.sources.video_file import VideoFile
 
 _JOIN_S = 0.5
 

@@ -11,8 +11,8 @@ import cv2
 
 from mien.errors import PictureError, UnknownSource
 from mien.settings import Settings
-from producer.jpeg import jpeg_size
-from producer.source import Grab, PacedSource, Picture
+from producer.sources.jpeg import jpeg_size
+from producer.sources.source import Grab, PacedSource, Picture
 
 _MJPEG = {"MJPG", "JPEG", "mjpg", "jpeg", "mjpa"}
 _LONGEST_GAP_S = 10.0

@@ -13,8 +13,8 @@ import numpy as np
 from mien.errors import PictureError, UnknownSource
 from mien.logs import get_logger
 from mien.settings import Settings
-from producer.jpeg import LONGEST_JPEG, jpeg_size
-from producer.source import Grab, PacedSource, Picture
+from producer.sources.jpeg import LONGEST_JPEG, jpeg_size
+from producer.sources.source import Grab, PacedSource, Picture
 
 USUAL_FPS = 1.0
 _JPEG = {".jpg", ".jpeg"}

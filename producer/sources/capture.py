@@ -9,7 +9,7 @@ from typing import cast
 import cv2
 
 from mien.errors import SourceLost
-from producer.source import READ_TIMEOUT_S, Grab, Picture
+from producer.sources.source import READ_TIMEOUT_S, Grab, Picture
 
 # RTSP over TCP: lost packets would tear pictures. FFmpeg waits for 20 frames to guess the frame rate, which nobody
 # needs here: with 2 the first picture comes after 0.5 s instead of 1.3 s (gst-rtsp-server, 25 fps, key frame each 1 s).
