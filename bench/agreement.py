@@ -31,7 +31,6 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.machine import describe
-from bench.media import DEFAULT_FOLDER, clip, demo_file
 from mien.bus.plan import EVERYTHING, Plan
 from mien.logs import configure_logs
 from mien.settings import Settings
@@ -40,6 +39,7 @@ from models.analyzer import open_analyzer
 from models.detect.detector import SMALLEST_FACE_PX
 from models.detect.windows import overlap
 from models.pictures.picture import encode_jpeg, read_header
+from tests.support.demo_media import DEFAULT_FOLDER, clip, demo_file
 from worker.live.analyse import BatchAnalysis, LiveAnalyzer
 
 FPS = 25

@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.media import DEFAULT_FOLDER, astronaut, clip, demo_file
 from mien.errors import InputError
 from models.pictures.picture import Picture
+from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip, demo_file
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25
 _SOUND_RATE = 44_100

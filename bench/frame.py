@@ -27,11 +27,11 @@ from rich.table import Table
 
 from bench.clips import CYCLE_FRAMES, HEIGHT, WIDTH, side_by_side
 from bench.machine import Spread, cores, describe, pinned, rss_mib
-from bench.media import DEFAULT_FOLDER, astronaut, clip, demo_file, photo, texture
 from bench.setup_baselines import CLASSIC_PYTHON, FER_PYTHON
 from bench.site import ROOT, stopped_cleanly
 from mien.errors import InputError
 from models.pictures.picture import Picture, encode_jpeg
+from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip, demo_file, photo, texture
 
 FACES = (0, 1, 2, 5)
 TARGETS = {"classic": 100.0, "fer": 10.0}

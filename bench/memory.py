@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import cores, describe
-from bench.media import DEFAULT_FOLDER
 from bench.offline import Office
 from bench.pictures import HUGE, KINDS, Kind, write_folder
+from tests.support.demo_media import DEFAULT_FOLDER
 
 JOBS = 10
 MOST_GROWTH_MIB = 40

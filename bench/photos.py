@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import Spread, cores, describe, pinned
-from bench.media import DEFAULT_FOLDER
 from bench.offline import ROOT, Office
 from bench.pictures import KINDS, write_folder
 from bench.setup_baselines import FER_PYTHON
+from tests.support.demo_media import DEFAULT_FOLDER
 
 CHUNK_SIZE = 2 * len(KINDS)
 TARGETS = {"share_of_kernels": 0.9, "two_over_one": 1.8, "over_fer": 10.0}

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo
 from mien.errors import InputError
 from models.pictures.picture import Picture, encode_jpeg
+from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo
 
 QUALITY = 90
 

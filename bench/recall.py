@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 
 from bench.machine import describe
-from bench.media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo, texture
 from mien.errors import MienError
 from mien.types import Box
 from models.detect.detector import SMALLEST_FACE_PX, Detector, open_detector
 from models.detect.windows import overlap
 from models.pictures.picture import Picture, decode, encode_jpeg
+from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo, texture
 
 SIZES_PX = (32, 40, 48, 56, 64, 80, 100, 140, 200, 300)
 SMOKE_SIZES_PX = (48, 64, 100, 300)

@@ -26,12 +26,12 @@ from typing import cast
 import cv2
 import numpy as np
 
-from bench.media import astronaut
 from mien.bus.embedded import EmbeddedBroker
 from mien.jobs.folder import Input
 from mien.jobs.jobs import QUEUES, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
+from tests.support.demo_media import astronaut
 
 ROOT = Path(__file__).parents[1]
 EARLY = 0.2

@@ -26,7 +26,6 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.machine import describe
-from bench.media import texture
 from mien.errors import MienError
 from mien.logs import configure_logs
 from mien.settings import Settings
@@ -38,6 +37,7 @@ from models.nets import weights as weights_file
 from models.nets.weights import Weights
 from models.pictures.picture import Picture, decode, encode_jpeg
 from models.runtimes.choose import open_runtime
+from tests.support.demo_media import texture
 
 FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
 TEXTURES = ("coffee", "rocket", "brick", "gravel")

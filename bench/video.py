@@ -21,12 +21,12 @@ import numpy as np
 
 from bench.clips import FPS, HEIGHT, WIDTH, two_people
 from bench.machine import Spread, cores, describe
-from bench.media import DEFAULT_FOLDER
 from bench.offline import Office, Run
 from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture
+from tests.support.demo_media import DEFAULT_FOLDER
 from worker.jobs.video.encode import choose_encoder
 
 if TYPE_CHECKING:

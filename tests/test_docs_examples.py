@@ -14,7 +14,7 @@ import pytest
 
 from models.analyzer import open_analyzer
 from models.pictures.picture import encode_jpeg
-from tests.media import astronaut, demo_media
+from tests.support.media import astronaut, demo_media
 
 NOTEBOOKS = Path(__file__).parents[1] / "docs" / "notebooks.md"
 _EXAMPLE = re.compile(r"^## (?P<title>.+?)$(?:(?!^## ).*?)^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.media import clip
 from mien import FaceAnalyzer
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.pictures.picture import encode_jpeg
-from tests.media import astronaut, demo_media
+from tests.support.demo_media import clip
+from tests.support.media import astronaut, demo_media
 
 ROOT = Path(__file__).parents[1]
 TRIES_S = 120.0

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from bench.agreement import DEMO_CLIP, Clip, Targets, Way, compare, main, match, read_clip, steady_faces
-from bench.media import clip
 from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Box, Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.picture import encode_jpeg
-from tests.media import camera_clip, demo_media
+from tests.support.demo_media import clip
+from tests.support.media import camera_clip, demo_media
 
 STRONGEST = Plan(scan_ms=160, classify_ms=120)
 PROBABILITIES = (0.0, 0.0, 0.0, 0.0, 0.9, 0.1, 0.0, 0.0)

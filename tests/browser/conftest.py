@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 from mien.settings import Settings
 from tests.dashboard.conftest import Dashboard, running_dashboard
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 CHROMIUM = Path("/usr/bin/chromium")
 _ARGUMENTS = [

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import OpenPage, pages_of
 from tests.browser.test_pages import tiles
 from tests.dashboard.conftest import free_port
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 pytestmark = pytest.mark.browser
 

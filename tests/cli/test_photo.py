@@ -12,7 +12,7 @@ import typer
 
 from cli.photo import photo
 from models.pictures.picture import decode, encode_jpeg
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 
 @pytest.fixture

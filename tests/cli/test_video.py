@@ -10,7 +10,7 @@ import pytest
 
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
-from tests.clips import make_clip
+from tests.support.clips import make_clip
 
 
 class Terminal:

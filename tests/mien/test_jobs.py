@@ -20,7 +20,7 @@ from mien.jobs.steps import (
     call,
 )
 from mien.settings import Settings
-from tests.photo_jobs import enqueue_photos
+from tests.support.photo_jobs import enqueue_photos
 
 
 @pytest.fixture

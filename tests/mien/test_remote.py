@@ -16,7 +16,7 @@ import pytest
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import Fetcher, open_input
 from mien.inputs.find import find_inputs
-from tests.servers.s3 import a_bucket
+from tests.support.servers.s3 import a_bucket
 
 pytest.importorskip("aiohttp")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

@@ -10,7 +10,7 @@ import pytest
 from mien.types import Detection
 from models.align import Square, align, cut, square_of
 from models.nets.weights import CropGeometry
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 GEOMETRY = CropGeometry(size=48, eye_x=0.5, eye_y=0.4, eye_distance=0.4)
 

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.media import clip, photo
 from mien.errors import SettingsError, WeightsError
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import decode, encode_jpeg
-from tests.media import astronaut, demo_media
+from tests.support.demo_media import clip, photo
+from tests.support.media import astronaut, demo_media
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from models.training.augment import augment, cut_out, degrade, relight, warp
 from models.training.plan import Augmentation, Plan, learning_rate
-from tests.models.tiny_faces import picture
+from tests.support.tiny_faces import picture
 
 STILL = Augmentation(rotation_deg=0, shift=0, scale=1, shear=0, flip=0, light=0, degrade=0, cutout=0)
 

@@ -22,7 +22,7 @@ from models.nets.weights import CropGeometry
 from models.training.conditions import CONDITIONS_NAME
 from models.training.faces import Cutting, read_training_data
 from models.training.plan import Plan
-from tests.models.tiny_faces import picture, write_npz
+from tests.support.tiny_faces import picture, write_npz
 
 ROOT = Path(weights_file.__file__).parents[2]
 NAMES = ("happy", "sad", "anger")

@@ -15,8 +15,8 @@ from models.cleaning.cleaned import source_of
 from models.labelled.data import LabelledData, read_labelled
 from models.labelled.ferplus import VOTE_COLUMNS, read_npz
 from models.labelled.names import UNCLEAR
-from tests.models.labelled_pictures import write_class_folders, write_picture
-from tests.models.tiny_faces import votes_for, write_npz
+from tests.support.labelled_pictures import write_class_folders, write_picture
+from tests.support.tiny_faces import votes_for, write_npz
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
 

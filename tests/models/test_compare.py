@@ -24,8 +24,8 @@ from models.nets import weights as weights_file
 from models.training.exporting.export import random_weights
 from models.training.plan import Listener, Plan
 from models.training.run import Finished, Wanted
-from tests.models.labelled_pictures import write_class_folders
-from tests.models.tiny_faces import write_npz
+from tests.support.labelled_pictures import write_class_folders
+from tests.support.tiny_faces import write_npz
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
 ROOT = Path(weights_file.__file__).parents[2]

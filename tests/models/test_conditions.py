@@ -13,8 +13,8 @@ from mien.types import EMOTIONS
 from models.training.conditions import CONDITIONS_NAME, Conditions, conditions_of, fingerprint, need_same, record
 from models.training.plan import Plan
 from models.training.run import Wanted
-from tests.models.labelled_pictures import write_class_folders
-from tests.models.tiny_faces import write_npz
+from tests.support.labelled_pictures import write_class_folders
+from tests.support.tiny_faces import write_npz
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
 PLAN = Plan(minutes=20, batch=16)

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.media import clip, photo
 from bench.recall import FOUND_IOU
 from mien.errors import RuntimeMissing, SettingsError
 from mien.types import Box
@@ -18,7 +17,8 @@ from models.detect.canvas import canvas_for
 from models.detect.detector import Detector, open_detector
 from models.detect.windows import overlap
 from models.pictures.picture import Picture
-from tests.media import astronaut, demo_media, yunet_file
+from tests.support.demo_media import clip, photo
+from tests.support.media import astronaut, demo_media, yunet_file
 
 ASTRONAUT: Box = (178, 63, 90, 113)
 

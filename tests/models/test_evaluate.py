@@ -17,7 +17,7 @@ from models.runtimes.choose import open_runtime
 from models.training import checkpoint
 from models.training.exporting.export import random_weights
 from models.training.run import best_arrays
-from tests.models.tiny_faces import write_npz
+from tests.support.tiny_faces import write_npz
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
 from models.training.exporting.export import random_weights
-from tests.models.labelled_pictures import write_class_folders
-from tests.models.tiny_faces import picture, write_npz
+from tests.support.labelled_pictures import write_class_folders
+from tests.support.tiny_faces import picture, write_npz
 
 
 @pytest.fixture(scope="module")

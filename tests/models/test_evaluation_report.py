@@ -20,7 +20,7 @@ from models.evaluation.score import score
 from models.labelled.data import read_labelled
 from models.nets import weights as weights_file
 from models.training.exporting.export import random_weights
-from tests.models.labelled_pictures import write_class_folders
+from tests.support.labelled_pictures import write_class_folders
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
 

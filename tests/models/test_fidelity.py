@@ -14,7 +14,7 @@ from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
 from models.training.exporting.export import random_weights
 from models.training.exporting.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
-from tests.models.tiny_faces import write_npz
+from tests.support.tiny_faces import write_npz
 
 ROOT = Path(weights_file.__file__).parents[2]
 

@@ -15,7 +15,7 @@ from mien.errors import PictureError
 from mien.inputs.fetch import Fetcher
 from models.pictures.given import name_of, photo_of
 from models.pictures.picture import MAX_PIXELS, Picture, encode_jpeg
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 if TYPE_CHECKING:
     from models.pictures.given import GivenPicture

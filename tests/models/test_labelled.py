@@ -10,8 +10,8 @@ from mien.errors import InputError, PictureError
 from mien.types import EMOTIONS
 from models.labelled.data import ArrayPictures, FilePictures, default_split, part_of, read_labelled
 from models.labelled.names import UNCLEAR
-from tests.models.labelled_pictures import write_class_folders, write_picture
-from tests.models.tiny_faces import write_npz
+from tests.support.labelled_pictures import write_class_folders, write_picture
+from tests.support.tiny_faces import write_npz
 
 HAPPY, SAD, ANGER = (EMOTIONS.index(name) for name in ("happy", "sad", "anger"))
 

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.media import clip, photo
 from mien.types import Box, Detection
 from models.detect import blazeface as blazeface_module
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import Detector, open_detector
 from models.detect.windows import overlap
 from models.pictures.picture import Picture
-from tests.media import astronaut, demo_media, yunet_file
+from tests.support.demo_media import clip, photo
+from tests.support.media import astronaut, demo_media, yunet_file
 
 EMPTY = np.full((720, 1280, 3), 90, np.uint8)
 

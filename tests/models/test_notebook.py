@@ -19,7 +19,7 @@ from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import open_analyzer
 from models.pictures.picture import Picture, decode
-from tests.media import astronaut, demo_media
+from tests.support.media import astronaut, demo_media
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from mien.settings import Settings
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import cache_dir_of
 from models.runtimes.compiled import KEPT_FILES, Compiler
-from tests.media import astronaut
+from tests.support.media import astronaut
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.photo import HUGE_PIXELS, pixels_in_memory, read_photo, shrink_of
 from models.pictures.picture import Header, Picture, decode, encode_jpeg
-from tests.media import demo_media
+from tests.support.media import demo_media
 
 
 @pytest.fixture(scope="module")

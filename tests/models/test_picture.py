@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from mien.errors import PictureError
 from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg, read_header
-from tests.media import astronaut, demo_media
+from tests.support.media import astronaut, demo_media
 
 
 def _encoded(rgb: Picture, suffix: str) -> bytes:

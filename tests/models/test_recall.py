@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench import recall
-from bench.media import DEFAULT_FOLDER
 from models.detect.detector import open_detector
-from tests.media import demo_media
+from tests.support.demo_media import DEFAULT_FOLDER
+from tests.support.media import demo_media
 
 
 def test_nine_in_ten_faces_of_48_px_and_more_are_found() -> None:

@@ -18,8 +18,8 @@ from models.training import checkpoint
 from models.training.exporting import fidelity
 from models.training.exporting.soup import mean_of
 from models.training.run import best_arrays, export
-from tests.models.labelled_pictures import write_class_folders
-from tests.models.tiny_faces import write_npz
+from tests.support.labelled_pictures import write_class_folders
+from tests.support.tiny_faces import write_npz
 
 HAPPY, SAD = (EMOTIONS.index(name) for name in ("happy", "sad"))
 ROOT = Path(weights_file.__file__).parents[2]

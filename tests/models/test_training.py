@@ -29,7 +29,7 @@ from models.nets import weights as weights_file
 from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.plan import Plan
-from tests.models.tiny_faces import picture, write_npz
+from tests.support.tiny_faces import picture, write_npz
 
 if TYPE_CHECKING:
     from models.training.backbones.nets import Arrays

@@ -11,7 +11,7 @@ from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.labelled import ferplus as data
 from models.labelled.ferplus import FerPlus, emotion_votes, face_set, has_majority, prepare, read_npz, training_set
-from tests.models.tiny_faces import picture, votes_for, write_npz
+from tests.support.tiny_faces import picture, votes_for, write_npz
 
 
 def votes(*rows: list[int]) -> np.ndarray:

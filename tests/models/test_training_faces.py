@@ -14,8 +14,8 @@ from models.labelled.holdout import groups_of, held_out, prints_of
 from models.nets.weights import CropGeometry
 from models.pictures.picture import Picture
 from models.training.faces import Cutting, read_training_data
-from tests.models.labelled_pictures import write_class_folders, write_picture
-from tests.models.tiny_faces import picture, write_npz
+from tests.support.labelled_pictures import write_class_folders, write_picture
+from tests.support.tiny_faces import picture, write_npz
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
 CROPS = Cutting(CropGeometry(48))

@@ -28,7 +28,7 @@ from models.training import checkpoint, runlog
 from models.training.batches import batches
 from models.training.faces import Cutting, need_points, read_training_data
 from models.training.plan import Augmentation, EpochReport, Plan
-from tests.models.tiny_faces import picture
+from tests.support.tiny_faces import picture
 
 ROOT = Path(weights_file.__file__).parents[2]
 slow = [

@@ -11,7 +11,7 @@ from mien.bus.bus import Bus
 from mien.logs import configure_logs
 from mien.metrics import WorkerMetrics
 from mien.settings import load_settings
-from tests.worker.stub import StubAnalyzer
+from tests.support.stub import StubAnalyzer
 from worker.live.live import LiveWorker
 
 configure_logs("warning")

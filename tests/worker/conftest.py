@@ -21,7 +21,7 @@ from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame
-from tests.worker.stub import StubAnalyzer
+from tests.support.stub import StubAnalyzer
 from worker.live.live import LiveWorker
 from worker.tuning.governor import Governor
 

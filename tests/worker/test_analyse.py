@@ -15,11 +15,11 @@ from mien.settings import Settings
 from mien.types import Delivery, DropReason, Face, Frame
 from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg
 from models.tracks.follow import CameraFaces
-from tests.media import demo_media
-from tests.worker import scene
+from tests.support import scene
+from tests.support.media import demo_media
+from tests.support.scene import SceneAnalyzer, Square, picture
+from tests.support.stub import StubAnalyzer
 from tests.worker.conftest import a_picture
-from tests.worker.scene import SceneAnalyzer, Square, picture
-from tests.worker.stub import StubAnalyzer
 from worker.live import turn as turn_module
 from worker.live.analyse import Analysed, BatchAnalysis
 
@@ -124,8 +124,8 @@ def test_a_bad_frame_between_scans_is_dropped_even_when_no_face_is_followed() ->
 
 def test_everything_on_every_frame_gives_the_very_numbers_of_a_job() -> None:
     pytest.importorskip("openvino")
-    from bench.media import clip
     from models.analyzer import open_analyzer
+    from tests.support.demo_media import clip
 
     analyzer = open_analyzer(Settings())
     jpegs = [encode_jpeg(rgb) for rgb in islice(clip(demo_media("WolfgangLanger_Pexels.mp4")), 10)]

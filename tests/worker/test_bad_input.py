@@ -21,8 +21,8 @@ from mien.errors import InputError
 from mien.inputs.find import find_inputs
 from mien.settings import Settings
 from models.pictures.picture import encode_jpeg
-from tests.media import astronaut
-from tests.servers.s3 import SECRET, a_bucket
+from tests.support.media import astronaut
+from tests.support.servers.s3 import SECRET, a_bucket
 from tests.worker.test_photos import Office
 
 

@@ -15,8 +15,8 @@ from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.evaluation.measure import Wanted, chosen_part, measure
 from models.labelled.data import read_labelled
-from tests.models.labelled_pictures import write_class_folders, write_portraits
-from tests.models.tiny_faces import write_npz
+from tests.support.labelled_pictures import write_class_folders, write_portraits
+from tests.support.tiny_faces import write_npz
 from worker.jobs.evaluation import EvaluationJobs, evaluate, figures_in, inputs_of, options_of
 from worker.jobs.resident import ResidentAnalyzer
 from worker.jobs.rq_worker import JobsWorker

@@ -21,7 +21,7 @@ from mien.bus.embedded import EmbeddedBroker
 from mien.jobs.jobs import QUEUE, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
-from tests.photo_jobs import enqueue_photos
+from tests.support.photo_jobs import enqueue_photos
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
 from worker.jobs.rq_worker import JobsWorker
 

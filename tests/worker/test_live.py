@@ -15,6 +15,7 @@ from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import CameraState, View
 from models.pictures.picture import decode, encode_jpeg
+from tests.support.stub import StubAnalyzer
 from tests.worker.conftest import (
     START_S,
     Lobby,
@@ -24,7 +25,6 @@ from tests.worker.conftest import (
     wait_until,
     worker_process,
 )
-from tests.worker.stub import StubAnalyzer
 from worker.tuning.governor import Governor
 
 

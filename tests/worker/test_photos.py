@@ -19,7 +19,7 @@ from mien.jobs.view import JobView
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
 from models.pictures.picture import Picture
-from tests.photo_jobs import enqueue_photos
+from tests.support.photo_jobs import enqueue_photos
 from worker.jobs.photos import PhotoJobs
 from worker.jobs.rq_worker import JobsWorker
 

@@ -14,7 +14,7 @@ from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import Picture, decode, encode_jpeg
-from tests.media import astronaut, demo_media
+from tests.support.media import astronaut, demo_media
 from worker.jobs import pipeline
 from worker.jobs.pictures import Limits
 from worker.jobs.pipeline import GROUP_PICTURES, PhotoPipeline, PixelBudget

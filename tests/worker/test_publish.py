@@ -11,8 +11,8 @@ from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Box, DropReason, Face, Frame
 from models.pictures.picture import decode
+from tests.support.stub import PROBABILITIES
 from tests.worker.conftest import Lobby, a_picture
-from tests.worker.stub import PROBABILITIES
 from worker.live.analyse import Analysed
 from worker.live.publish import Publisher
 

@@ -10,8 +10,8 @@ import pytest
 
 from mien.errors import RuntimeMissing, VideoError
 from models.video.frames import frames
-from tests.clips import TURN_RIGHT, damaged, make_clip, turned
-from tests.media import demo_media
+from tests.support.clips import TURN_RIGHT, damaged, make_clip, turned
+from tests.support.media import demo_media
 
 pytest.importorskip("av", reason="PyAV is not installed: mien[video]")
 

@@ -12,7 +12,7 @@ import simplejpeg
 from mien.errors import VideoError
 from models.video.plan import read_plan, read_times, write_plan
 from models.video.probe import probe
-from tests.clips import cut, make_clip, make_sound, squares, turned
+from tests.support.clips import cut, make_clip, make_sound, squares, turned
 
 
 def test_segments_begin_at_key_frames_thirty_seconds_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mien.errors import VideoError
 from models.video.probe import probe
 from models.video.read import Read, ToRgb, ahead, read_segment
-from tests.clips import damaged, decoded, make_clip, squares, turned
+from tests.support.clips import damaged, decoded, make_clip, squares, turned
 
 OPEN_GOPS = {"preset": "veryfast", "x264-params": "bframes=3:open-gop=1:scenecut=0:b-adapt=0"}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.errors import RuntimeMissing
-from tests.media import astronaut
+from tests.support.media import astronaut
 from tests.worker.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.contact import (
     CROP_PX,

@@ -8,7 +8,7 @@ import time
 
 from mien.jobs.jobs import Jobs
 from mien.settings import load_settings
-from tests.clips import SquareFinder
+from tests.support.clips import SquareFinder
 from worker.jobs.rq_worker import JobsWorker
 from worker.jobs.video.jobs import VideoJobs
 

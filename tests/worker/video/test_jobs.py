@@ -22,7 +22,7 @@ from mien.jobs.request import Input
 from mien.jobs.video import video_options
 from mien.jobs.view import JobView
 from mien.settings import Settings
-from tests.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
+from tests.support.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from tests.worker.conftest import ROOT, wait_until
 from worker.jobs.rq_worker import JobsWorker
 from worker.jobs.video.folder import VideoFolder

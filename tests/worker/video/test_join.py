@@ -14,7 +14,7 @@ import pytest
 from mien.errors import JobError, RuntimeMissing
 from models.video.plan import write_plan
 from models.video.probe import probe
-from tests.clips import SquareFinder, decoded, make_clip, squares, turned
+from tests.support.clips import SquareFinder, decoded, make_clip, squares, turned
 from worker.jobs.video.analyse import analyse_segment
 from worker.jobs.video.encode import choose_encoder, remove_leftovers
 from worker.jobs.video.found import Found

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.media import clip_frame
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
@@ -19,8 +18,9 @@ from models.tracks.follow import VideoFaces
 from models.video.frames import frames
 from models.video.probe import probe
 from models.video.read import ToRgb, read_segment
-from tests.clips import TURN_RIGHT, damaged, make_clip, turned
-from tests.media import demo_media
+from tests.support.clips import TURN_RIGHT, damaged, make_clip, turned
+from tests.support.demo_media import clip_frame
+from tests.support.media import demo_media
 from worker.jobs.video.analyse import analyse_segment
 
 FRAMES = 10

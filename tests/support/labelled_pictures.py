@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.pictures.picture import encode_jpeg
-from tests.media import astronaut
-from tests.models.tiny_faces import picture
+from tests.support.media import astronaut
+from tests.support.tiny_faces import picture
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8]) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import media
 from mien.errors import InputError
 from models.pictures.picture import Picture
+from tests.support import demo_media as media
 
 TEST_MEDIA_VARIABLE = "MIEN_TEST_MEDIA"
 YUNET_VARIABLE = "MIEN_TEST_YUNET"
