@@ -68,13 +68,13 @@ typecheck: setup-dev  ## Check the types
 	$(BIN)/mypy
 
 bench-setup: setup-dev  ## Install what mien is measured against
-	$(BIN)/python -m bench.setup_baselines
+	$(BIN)/python -m bench setup_baselines
 
 bench: setup-dev bench-setup  ## Measure on this machine, which should have nothing else to do (20 minutes)
-	$(BIN)/python -m bench.table
+	$(BIN)/python -m bench table
 
 soak-offline: setup-dev  ## Kill job workers 50 times over 2,000 pictures and a video, and check the results (half an hour)
-	$(BIN)/python -m bench.soak_offline
+	$(BIN)/python -m bench soak_offline
 
 # DATA: the FER+ npz, a folder of class folders, or a CSV.
 train-demo: setup-train  ## Train, export and evaluate a small classifier on a part of DATA=ferplus.npz (minutes)

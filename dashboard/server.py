@@ -1,6 +1,6 @@
 """gunicorn with one gevent worker: one event loop for all viewers.
 
-Measured on 2 cores (`python -m bench.fanout`): one such worker relays 90 KB pictures to 50 viewers at 25 fps with 9 %
+Measured on 2 cores (`python -m bench fanout`): one such worker relays 90 KB pictures to 50 viewers at 25 fps with 9 %
 of a core, most of it the kernel's copying; threads starve viewers.
 """
 

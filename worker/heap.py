@@ -12,7 +12,7 @@ def few_arenas() -> None:
     """Let glibc serve all threads from two arenas; call it before threads start. Elsewhere it does nothing.
 
     Pictures are decoded on one thread and let go on another. With an arena for each thread the pieces never meet again:
-    a worker grew from 590 to 750 MiB over 800 photos, and stays at 566 MiB with two (`python -m bench.memory`), at the
+    a worker grew from 590 to 750 MiB over 800 photos, and stays at 566 MiB with two (`python -m bench memory`), at the
     same speed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,6 +1,6 @@
 """The plan of a worker: how much work it does on a frame, and so what a machine can carry.
 
-Every saving keeps the answer: `python -m bench.agreement` measures each against everything on every frame.
+Every saving keeps the answer: `python -m bench agreement` measures each against everything on every frame.
 """
 
 from __future__ import annotations

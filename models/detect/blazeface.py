@@ -60,7 +60,7 @@ _LEAST_SIDE_PX = 13.0
 _SMALL_SIDE_PX, _MIDDLE_SIDE_PX = 21.0, 38.0
 
 SMALLEST_ON_CANVAS_PX = 25.6
-"""Height of the smallest face that is found nine times in ten; `python -m bench.recall` measures it."""
+"""Height of the smallest face that is found nine times in ten; `python -m bench recall` measures it."""
 
 COARSE_SHORT_SIDE_PX = 96
 COARSE_MARGIN_PX = 16

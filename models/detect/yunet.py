@@ -27,7 +27,7 @@ STRIDES_PX = (8, 16, 32)
 
 MIN_SCORE = 0.5
 SMALLEST_ON_CANVAS_PX = 32.0
-"""Height of the smallest face that is found nine times in ten; `python -m bench.recall` measures it."""
+"""Height of the smallest face that is found nine times in ten; `python -m bench recall` measures it."""
 
 WINDOW_SIDE_PX = 96
 """Canvas on which one expected face is looked for."""

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.agreement import DEMO_CLIP, Clip, Targets, Way, compare, main, match, read_clip, steady_faces
+from bench.quality.agreement import DEMO_CLIP, Clip, Targets, Way, compare, main, match, read_clip, steady_faces
 from mien.bus.plan import EVERYTHING, Plan
 from mien.settings import Settings
 from mien.types import Box, Face

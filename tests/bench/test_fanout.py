@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import fanout
-from bench.feed import PICTURE_BYTES, picture, stamped
-from bench.viewers import Kind, Viewer
+from bench.scene.feed import PICTURE_BYTES, picture, stamped
+from bench.scene.viewers import Kind, Viewer
+from bench.speed import fanout
 from mien.headers.picture import read_header
 
 

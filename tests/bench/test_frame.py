@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import frame, overhead, scale, start
-from bench.clips import HEIGHT, WIDTH
-from bench.frame import Took, measure, summary, write_pictures
-from bench.kernel_frames import STAGES
-from bench.setup_baselines import CLASSIC_PYTHON
+from bench.scene.clips import HEIGHT, WIDTH
+from bench.scene.setup_baselines import CLASSIC_PYTHON
+from bench.speed import frame, overhead, scale, start
+from bench.speed.frame import Took, measure, summary, write_pictures
+from bench.speed.kernel_frames import STAGES
 from models.pictures.picture import decode
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import live
-from bench.clips import looped_people
-from bench.live import Wishes, apart, middle, percentiles, shares
+from bench.scene.clips import looped_people
+from bench.speed import live
+from bench.speed.live import Wishes, apart, middle, percentiles, shares
 from mien.types import Counts
 
 pytest.importorskip("av", reason="PyAV is not installed: mien[video]")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.old_labels import compare, main, write_pictures
+from bench.quality.old_labels import compare, main, write_pictures
 from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.labelled.data import read_labelled

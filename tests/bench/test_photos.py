@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import kernels, memory, photos
-from bench.machine import Spread, cores, cpu_s, describe, rss_mib
-from bench.photos import Outcome, Pace, Plan
-from bench.pictures import KINDS, Kind, write_folder
+from bench.report.machine import Spread, cores, cpu_s, describe, rss_mib
+from bench.scene.pictures import KINDS, Kind, write_folder
+from bench.speed import kernels, memory, photos
+from bench.speed.photos import Outcome, Pace, Plan
 from models.pictures.picture import decode
 
 

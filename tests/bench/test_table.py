@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bench import pages, table
-from bench.machine import Cores, family
-from bench.plots import draw
-from bench.targets import TARGETS, rows
+from bench.report import pages, table
+from bench.report.machine import Cores, family
+from bench.report.plots import draw
+from bench.report.targets import TARGETS, rows
 
 SPREAD = {"median": 2.0, "low": 1.0, "high": 3.0}
 QUANTILES = {"mean": 21.0, "p50": 20.0, "p95": 30.0, "p99": 39.0}

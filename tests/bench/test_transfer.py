@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.transfer import FRAME_HEIGHT, FRAME_WIDTH, Framed, Scene, compare
+from bench.quality.transfer import FRAME_HEIGHT, FRAME_WIDTH, Framed, Scene, compare
 from models.evaluation.reader import Readings
 from models.labelled.data import ArrayPictures
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import video
-from bench.clips import HEIGHT, WIDTH, side_by_side, two_people
+from bench.scene.clips import HEIGHT, WIDTH, side_by_side, two_people
+from bench.speed import video
 
 
 def test_the_clip_shows_two_halves_of_a_frame(tmp_path: Path) -> None:

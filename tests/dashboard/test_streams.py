@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from bench.feed import CAMERA
-from bench.viewers import Crowd, Viewer
+from bench.scene.feed import CAMERA
+from bench.scene.viewers import Crowd, Viewer
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
@@ -200,7 +200,7 @@ def test_a_reader_that_stops_reading_costs_no_memory_and_nobody_else_time(dashbo
 
 def test_a_slow_reader_gets_new_pictures_and_not_a_queue_of_old_ones(dashboard: Dashboard, bus: Bus) -> None:
     crowd = Crowd("127.0.0.1", urlsplit(dashboard.url).port or 0)
-    feeder = subprocess.Popen([sys.executable, "-m", "bench.feed", bus.url], cwd=Path(__file__).parents[2])
+    feeder = subprocess.Popen([sys.executable, "-m", "bench.scene.feed", bus.url], cwd=Path(__file__).parents[2])
     try:
         deadline_s = time.monotonic() + 20
         while not bus.cameras():

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.recall import FOUND_IOU
+from bench.quality.recall import FOUND_IOU
 from mien.errors import RuntimeMissing, SettingsError
 from mien.types import Box
 from models.detect.blazeface import BlazeFace, model_path

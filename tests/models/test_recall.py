@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import recall
+from bench.quality import recall
 from models.detect.detector import open_detector
 from tests.support.demo_media import DEFAULT_FOLDER
 from tests.support.media import demo_media

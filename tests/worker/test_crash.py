@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.soak_offline import Plan, make_pictures, soak, summary
+from bench.quality.soak_offline import Plan, make_pictures, soak, summary
 from mien.bus.embedded import EmbeddedBroker
 from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs

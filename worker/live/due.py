@@ -1,6 +1,6 @@
 """When a followed face is read again: after a while, and sooner when it may show something else by now.
 
-The constants hold `python -m bench.agreement` at its targets: labels as with everything on every frame.
+The constants hold `python -m bench agreement` at its targets: labels as with everything on every frame.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Number = TypeVar("Number", int, float)
 OTHER_MS = 1.5
 """Reading, tracking, smoothing and publishing a frame, and heartbeats: what no kernel accounts for.
 
-On 2 cores at 2.6 GHz; `python -m bench.overhead` measures it again.
+On 2 cores at 2.6 GHz; `python -m bench overhead` measures it again.
 """
 
 _NUMBERS = ("decode_ms", "near_ms", "draw_ms", "encode_ms", "other_ms", "speedup")
