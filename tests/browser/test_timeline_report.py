@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.worker.timeline.sample import facts, two_tracks
+from tests.worker.reports.timeline.sample import facts, two_tracks
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.html import report_html
 from worker.reports.timeline.summary import summary

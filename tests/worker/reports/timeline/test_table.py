@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import InputError, RuntimeMissing
 from mien.types import EMOTIONS
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.table import COLUMNS, Sighting, read_table, write_table
 
 

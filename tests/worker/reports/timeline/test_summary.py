@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.summary import summary
 from worker.reports.timeline.table import LABELS
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mien.errors import RuntimeMissing
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.html import MOST_ROWS, MOST_TRACKS, POINTS, report_html
 from worker.reports.timeline.summary import summary

@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import RuntimeMissing
 from tests.support.media import astronaut
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.contact import (
     CROP_PX,
     MOMENTS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.types import EMOTIONS
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.columns import Timeline
 
 

@@ -1,4 +1,4 @@
-"""A worker on video jobs as a process of its own: `python -m tests.worker.video.a_worker MS_A_FRAME`."""
+"""A worker on video jobs as a process of its own: `python -m tests.worker.jobs.video.a_worker MS_A_FRAME`."""
 
 from __future__ import annotations
 

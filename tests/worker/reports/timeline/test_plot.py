@@ -10,7 +10,7 @@ from matplotlib._pylab_helpers import Gcf
 
 from mien.errors import RuntimeMissing
 from models.pictures.picture import Picture
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.palette import COLOURS
 from worker.reports.timeline.plot import plot_png

@@ -15,7 +15,7 @@ from mien.formats import check_formats, formats_of
 from mien.jobs.folder import Entry
 from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
-from tests.worker.test_photos import FACE
+from tests.worker.jobs.test_photos import FACE
 from worker.reports.photos import COLUMNS, write_format, write_results
 
 
@@ -98,7 +98,7 @@ def test_formats_are_checked() -> None:
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from tests.worker.test_photos import FACE
+from tests.worker.jobs.test_photos import FACE
 from mien.jobs.view import Tally
 from worker.reports.photos import write_results
 face = FACE.to_dict()
@@ -117,7 +117,7 @@ print(*peak)
 @pytest.mark.slow
 def test_a_hundred_thousand_pictures_need_no_more_memory_than_ten_thousand(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mien.types import EMOTIONS
-from tests.worker.timeline.sample import sighting
+from tests.worker.reports.timeline.sample import sighting
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.contact import clearest
 from worker.reports.timeline.html import report_html

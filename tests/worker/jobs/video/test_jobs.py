@@ -60,7 +60,7 @@ class Studio:
             "MIEN_DATA_DIR": str(self.settings.data_dir),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.video.a_worker", str(frame_ms)],
+            [sys.executable, "-m", "tests.worker.jobs.video.a_worker", str(frame_ms)],
             env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
             cwd=ROOT,
         )

@@ -23,7 +23,7 @@ from mien.settings import Settings
 from models.pictures.picture import encode_jpeg
 from tests.support.media import astronaut
 from tests.support.servers.s3 import SECRET, a_bucket
-from tests.worker.test_photos import Office
+from tests.worker.jobs.test_photos import Office
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worker.timeline.sample import facts, sighting, two_tracks
+from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.curve import charted, curve_of, thinned
 
