@@ -100,7 +100,7 @@ def test_every_table_can_be_written() -> None:
 
 
 def test_the_page_on_performance_has_only_marks_that_are_known() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
     marks = [line.split()[2] for line in page.splitlines() if line.startswith("<!-- bench: ")]
     assert len(marks) >= 5
     assert set(marks) <= set(pages.TABLES)

@@ -36,7 +36,7 @@ def mien_up(folder: Path, port: int, *arguments: str, **environment: str) -> Ite
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--port", str(port), *arguments],
             cwd=folder,
-            env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[3])},
             stderr=subprocess.STDOUT,
             stdout=log,
             text=True,
@@ -106,7 +106,7 @@ def test_everything_starts_and_two_different_annotated_pictures_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = a_free_port()
-    media = Path(__file__).parents[2] / ".mien" / "media"
+    media = Path(__file__).parents[3] / ".mien" / "media"
     if media.is_dir():  # the clip that `make setup` fetched
         (tmp_path / ".mien").mkdir()
         (tmp_path / ".mien" / "media").symlink_to(media)
