@@ -1,1 +1,1 @@
-"""models"""
+"""Models: detectors, the classifier, and what trains and measures them."""

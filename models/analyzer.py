@@ -25,7 +25,7 @@ _WARM_SHAPE = (720, 1280, 3)
 class PixelAnalyzer:
     """Reads every face of decoded pictures; one thread at a time may use it.
 
-    Live workers, jobs, `mien photo` and `models.notebook.analyzer.FaceAnalyzer` (which takes files too) all read with it.
+    Live workers, jobs, `mien photo` and `mien.FaceAnalyzer` (which takes files too) all read with it.
 
     >>> analyzer = open_analyzer(load_settings())
     >>> faces = analyzer.analyze(decode(Path("picture.jpg").read_bytes()))

@@ -1,1 +1,1 @@
-"""bench/quality"""
+"""How right it is."""

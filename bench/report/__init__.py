@@ -1,1 +1,1 @@
-"""bench/report"""
+"""What is said of it: tables, targets, plots."""

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: `python -m bench plots [--results FILE] [--into FOLDER]`; `bench.report.table` draws them."""
+"""Pictures of what was measured: `python -m bench plots [--results FILE] [--into FOLDER]`; `bench table` draws them."""
 
 from __future__ import annotations
 

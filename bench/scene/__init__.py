@@ -1,1 +1,1 @@
-"""bench/scene"""
+"""What is measured on: clips, feeds, viewers, and the rivals."""

@@ -1,7 +1,7 @@
 """The package `fer` with its own detector: `python -m bench fer_loop [PICTURE…]`.
 
-With pictures it warms up on the first one, reads all of them once and prints one JSON document (for `bench.speed.photos`);
-without, it takes turns (for `bench.speed.frame`). Runs in an environment of its own, which `python -m bench setup_baselines`
+With pictures it warms up on the first one, reads all of them once and prints one JSON document (for `bench photos`);
+without, it takes turns (for `bench frame`). Runs in an environment of its own, which `python -m bench setup_baselines`
 makes; needs nothing of mien.
 """
 

@@ -1,4 +1,4 @@
-"""Our way of a picture, everything on it: `python -m bench mien_loop`, which takes turns (for `bench.speed.frame`).
+"""Our way of a picture, everything on it: `python -m bench mien_loop`, which takes turns (for `bench frame`).
 
 Decode and analyse with all settings at their defaults, as a live worker does on every frame when it saves nothing.
 """

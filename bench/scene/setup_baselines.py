@@ -1,7 +1,7 @@
 """`python -m bench setup_baselines`: the environment of what mien is measured against.
 
 `fer` 25.10.3 asks for packages that fight ours (OpenCV 5, torch, moviepy) and needs none of them to read pictures, so
-it gets an environment of its own and what its code really imports. The classic way (`bench.scene.classic_loop`) needs of the
+it gets an environment of its own and what its code really imports. The classic way (`bench classic_loop`) needs of the
 same packages TensorFlow, with Keras, and an OpenCV that still has Haar cascades, so it shares that environment.
 """
 

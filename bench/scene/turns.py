@@ -1,4 +1,4 @@
-"""The other side of `bench.speed.frame`: a loop that reads the pictures it is told to, one at a time, when it is its turn.
+"""The other side of `bench frame`: a loop that reads the pictures it is told to, one at a time, when it is its turn.
 
 Needs nothing but the standard library: baselines run in environments of their own.
 """

@@ -1,1 +1,1 @@
-"""bench/speed"""
+"""How fast it is."""

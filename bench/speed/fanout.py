@@ -1,7 +1,7 @@
 """`python -m bench fanout [--viewers N] [--seconds S] [--json]`: one dashboard process, one camera, many viewers.
 
 A real `mien dashboard` on an embedded broker; views of 1280×720 (about 90 KB, 25 a second, all different) come from
-`bench.scene.feed`; N viewers read as fast as they can, five more read 200 KB a second. Both ways to look are measured: MJPEG
+`bench feed`; N viewers read as fast as they can, five more read 200 KB a second. Both ways to look are measured: MJPEG
 (programs, `<img>`) and `/stream` (our pages), then a camera whose picture never changes, and one that is gone.
 `cpu_share` is of one core, gunicorn's master and worker together; ages are from the feed to the last byte at a viewer.
 """
@@ -181,7 +181,7 @@ def running_dashboard(broker_url: str, folder: Path) -> Iterator[Dashboard]:
 
 @contextmanager
 def feeding(broker_url: str, *, same: bool = False) -> Iterator[None]:
-    """Run `bench.scene.feed`, and wait until the first view is there."""
+    """Run `bench feed`, and wait until the first view is there."""
     command = [sys.executable, "-m", "bench.scene.feed", broker_url, "--fps", str(FPS), *(["--same"] if same else [])]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
     try:

@@ -124,7 +124,7 @@ def measure(wishes: Wishes, folder: Path, clips: Path = CLIPS_FOLDER) -> dict[st
 class Stagger:
     """Starts cameras so that their frames are due at moments spread evenly over the time of one frame.
 
-    Between the moment at which a file begins to play (`bench.scene.on_beat`) and its first frame lies about the same time
+    Between the moment at which a file begins to play (`bench on_beat`) and its first frame lies about the same time
     always. So it begins when frames fall right if it takes as long as the ones before; and again when they did not.
     """
 

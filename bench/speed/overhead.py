@@ -2,7 +2,7 @@
 
 One camera of two people (1280×720, 25 fps, Motion JPEG) with one viewer: everything on every frame, drawn and encoded.
 In turns, on the same core and the same frames at the same rate: a live worker, whose own CPU time the system counts,
-and decode, detect, classify, draw and encode in a plain loop (`bench.speed.kernel_frames`). Everything else runs on another
+and decode, detect, classify, draw and encode in a plain loop (`bench kernel_frames`). Everything else runs on another
 core, where there is one. `overhead_ms` is the difference a frame, `overhead_share` its share of the kernels.
 """
 

@@ -1,6 +1,6 @@
 """`python -m bench photos [--rounds N] [--pictures N] [--json]`: photos a second offline, side by side.
 
-In turns, a few rounds of each, all warm: the bare kernels in a plain loop (`bench.speed.kernels`), a photo job through the
+In turns, a few rounds of each, all warm: the bare kernels in a plain loop (`bench kernels`), a photo job through the
 real queue with one worker and with two, each worker pinned to a core of its own, annotated pictures and results
 written; and the package `fer` with its own detector on some of the same pictures (`make bench-setup` installs it).
 Ratios are taken within a round, by wall time and by CPU time: on a machine that is not quiet, only the second counts.

@@ -1,6 +1,6 @@
 """`python -m bench scale [--seconds S] [--json]`: does the pipeline itself scale, with workers and with cameras?
 
-Frames, bus and workers are real; only the analyzer is a stub of fixed cost (`bench.scene.stub_worker`), so that nothing but
+Frames, bus and workers are real; only the analyzer is a stub of fixed cost (`bench stub_worker`), so that nothing but
 the pipeline can make a difference.
 
 Workers: eight lossless cameras that always have a frame of 1280×720 waiting. `two_over_one` compares frames a second

@@ -2,7 +2,7 @@
 
 `worker`: to its first heartbeat, models loaded, without tuning (with an empty cache it measures the machine for up to
 5 s more, once). `producer`: to its first frame on the bus. `dashboard`: to its first answer that all is well. `jobs`:
-to its place on the list of job workers. Memory is what each has when ready; `bench.speed.live` tells what it has at work.
+to its place on the list of job workers. Memory is what each has when ready; `bench live` tells what it has at work.
 """
 
 from __future__ import annotations

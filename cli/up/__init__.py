@@ -1,1 +1,1 @@
-"""cli/up"""
+"""`mien up`: the processes of one machine."""

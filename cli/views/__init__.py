@@ -1,1 +1,1 @@
-"""cli/views"""
+"""Views: how results look in a terminal."""

@@ -1,1 +1,1 @@
-"""dashboard/cameras"""
+"""Cameras on the dashboard: streams, results, budgets."""

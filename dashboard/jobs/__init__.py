@@ -1,1 +1,1 @@
-"""dashboard/jobs"""
+"""Jobs on the dashboard: uploads, requests, results."""

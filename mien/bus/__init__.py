@@ -1,1 +1,1 @@
-"""mien/bus"""
+"""The bus: frames, results, views and their account on Redis Streams."""

@@ -1,1 +1,1 @@
-"""mien/headers"""
+"""Headers: what a file says of itself, without decoding it."""

@@ -1,1 +1,1 @@
-"""mien/jobs"""
+"""Jobs: what was asked, how far it is, and which step comes next."""

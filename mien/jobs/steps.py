@@ -1,7 +1,7 @@
 """What comes next in a job: the steps of each kind, and which of them are not finished.
 
-A job is made of steps, each one RQ job. What is finished is read from the job's folder alone (see `mien.jobs.folder`), so
-that whoever asks, and whenever, gets the same answer:
+A job is made of steps, each one RQ job. What is finished is read from the job's folder alone (see `mien.jobs.folder`),
+so that whoever asks, and whenever, gets the same answer:
 
     photos, evaluation   every chunk, then the report
     video                for each input: plan, analyse every segment, follow, render every segment, join;

@@ -1,1 +1,1 @@
-"""models/cleaning"""
+"""Cleaning: labels that are probably wrong."""

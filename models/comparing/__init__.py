@@ -1,1 +1,1 @@
-"""models/comparing"""
+"""Comparing: several backbones side by side."""

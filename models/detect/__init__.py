@@ -1,1 +1,1 @@
-"""models/detect"""
+"""Detectors: where the faces of a picture are."""

@@ -1,1 +1,1 @@
-"""models/labelled"""
+"""Labelled data: pictures with what people saw in them."""

@@ -1,1 +1,1 @@
-"""models/nets"""
+"""Nets: architecture, layers, heads, and a set of weights as one zip."""

@@ -1,8 +1,8 @@
 """The ONNX graph of a classifier, written by hand from named arrays, and the way back.
 
 One graph serves OpenVINO and ONNX Runtime; its initializers carry the canonical names and layouts of
-`models.nets.convnext`, so that the Keras model can be rebuilt from the same file. Matrices are stored in 16 bits and cast
-once when a runtime loads the graph; vectors (biases, norms, layer scales) stay in 32, where small numbers matter.
+`models.nets.convnext`, so that the Keras model can be rebuilt from the same file. Matrices are stored in 16 bits and
+cast once when a runtime loads the graph; vectors (biases, norms, layer scales) stay in 32, where small numbers matter.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""models/notebook"""
+"""`from mien import FaceAnalyzer`: the analyzer for notebooks and scripts."""

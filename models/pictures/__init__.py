@@ -1,1 +1,1 @@
-"""models/pictures"""
+"""Pictures: from bytes to upright RGB pixels and back, and the overlay."""

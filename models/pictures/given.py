@@ -37,8 +37,8 @@ def photo_of(
     `given`: the path or address of a file; the bytes of one; an array, uint8 [height, width] (grey) or [height, width,
     1, 3 or 4] (grey, RGB, RGBA); or a PIL image, turned as its EXIF orientation says. What is transparent becomes
     white. OpenCV's arrays are BGR and look like RGB: turn them with `bgr[:, :, ::-1]`. Huge files are scaled down as
-    `models.pictures.photo` says, arrays and PIL images are taken as they are. `fetcher` keeps an archive open from one of its
-    pictures to the next.
+    `models.pictures.photo` says, arrays and PIL images are taken as they are. `fetcher` keeps an archive open from one
+    of its pictures to the next.
 
     Raises PictureError when there is no such file, when it is no usable picture or declares more than `max_pixels`,
     and RuntimeMissing when an address needs a package that is not installed.

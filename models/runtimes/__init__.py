@@ -1,1 +1,1 @@
-"""models/runtimes"""
+"""Runtimes: what computes a net, and the choice among them."""

@@ -1,1 +1,1 @@
-"""models/tracks"""
+"""Tracks: one face over time, and its smoothed label."""

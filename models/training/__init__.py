@@ -1,1 +1,1 @@
-"""models/training"""
+"""Training: from labelled data to a run folder with checkpoints."""

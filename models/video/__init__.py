@@ -1,1 +1,1 @@
-"""Video files: what may be opened, what is in one, and its frames: the same for jobs and for notebooks."""
+"""Videos: frames with their times, read in segments."""

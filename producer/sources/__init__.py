@@ -1,1 +1,1 @@
-"""producer/sources"""
+"""Sources: what gives pictures, one after another."""

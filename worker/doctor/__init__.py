@@ -1,1 +1,1 @@
-"""worker/doctor"""
+"""What `mien doctor` checks and says."""

@@ -1,1 +1,1 @@
-"""worker/jobs"""
+"""The jobs worker: the steps of photo, video and evaluation jobs."""

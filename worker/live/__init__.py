@@ -1,1 +1,1 @@
-"""worker/live"""
+"""The live worker: collect, analyse, track, draw, publish."""

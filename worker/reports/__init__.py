@@ -1,1 +1,1 @@
-"""worker/reports"""
+"""Reports: what a job leaves for people."""

@@ -1,1 +1,1 @@
-"""models/training/backbones"""
+"""Backbones: the nets that can be trained."""

@@ -1,1 +1,1 @@
-"""models/training/exporting"""
+"""Exporting: from a run to a set of weights that is checked."""

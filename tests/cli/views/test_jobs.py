@@ -43,7 +43,7 @@ def test_waiting_shows_work_faces_failures_and_how_long_it_will_take(
         jobs.end(view.id, 1, "done")
 
     worker = threading.Thread(target=work)
-    worker.live.start()
+    worker.start()
     ended = follow.follow(jobs, view, quiet=True)
     worker.join()
     assert (ended.state, ended.done, ended.faces) == ("done", 1, 40)

@@ -61,7 +61,7 @@ def test_jobs_of_higher_priority_go_first(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_worker_that_has_nothing_to_do_loads_no_heavy_library() -> None:
     code = (
-        "import sys, worker.jobs.kinds; heavy = {'av', 'matplotlib', 'plotly', 'pandas', 'tensorflow', 'torch', 'keras',"
-        " 'openvino', 'pyarrow'}; print(sorted(heavy & sys.modules.keys()))"
+        "import sys, worker.jobs.kinds; heavy = {'av', 'matplotlib', 'plotly', 'pandas', 'tensorflow', 'torch',"
+        " 'keras', 'openvino', 'pyarrow'}; print(sorted(heavy & sys.modules.keys()))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

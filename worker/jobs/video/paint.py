@@ -1,7 +1,7 @@
 """Faces drawn straight into the planes of a video frame, so that all other pixels stay as they came.
 
-The overlay of `models.pictures.overlay` is drawn on an empty RGB canvas, and what it touched is put into the planes. A frame
-turned into RGB and back would cost ten times as much and lose colour.
+The overlay of `models.pictures.overlay` is drawn on an empty RGB canvas, and what it touched is put into the planes. A
+frame turned into RGB and back would cost ten times as much and lose colour.
 """
 
 from __future__ import annotations
