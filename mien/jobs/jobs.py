@@ -1,8 +1,8 @@
 """Jobs: queued by the command line and the dashboard, worked on by `mien jobs work`, seen by all three.
 
 A job is a record in the jobs broker and a folder (see `mien.jobs.folder`). It is made of steps (see `mien.jobs.steps`),
-one RQ job each. RQ decides who works on what and brings back what a dead worker held; a step counts as finished when its
-file is in the folder, so doing one twice changes nothing. What the broker stores is in `mien.jobs.store`.
+one RQ job each. RQ decides who works on what and brings back what a dead worker held; a step counts as finished when
+its file is in the folder, so doing one twice changes nothing. What the broker stores is in `mien.jobs.store`.
 """
 
 from __future__ import annotations

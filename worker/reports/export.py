@@ -31,8 +31,8 @@ def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
     """Write what a job has finished so far to a file, or to standard output; return how many inputs that is.
 
     Photos and evaluations: the table or document that `worker.reports.photos` writes. Videos: `VIDEO_COLUMNS`, or as
-    JSON what is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a format that
-    is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
+    JSON what is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a
+    format that is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
     """
     formats = check_formats(form)
     if len(formats) > 1:
