@@ -62,11 +62,11 @@ def clean(
     from cli.views.training import TrainingView
     from mien.logs import configure_logs
     from models.cleaning.clean import clean as clean_labels
-    from models.training.plan import Listener, Plan
-    from models.training.run import Wanted
+    from models.training.plan import Listener, TrainingPlan
+    from models.training.run import TrainingRequest
 
     configure_logs("warning")
-    plan = Plan(
+    plan = TrainingPlan(
         epochs=epochs,
         minutes=minutes_each,
         batch=batch,
@@ -75,7 +75,7 @@ def clean(
         warm_up_steps=100,
         ema=0.99,
     )
-    wanted = Wanted(backbone, stem, size, (weights,), (), backend.value, crops)
+    wanted = TrainingRequest(backbone, stem, size, (weights,), (), backend.value, crops)
     console = Console()
     with TrainingView(console) as view:
 

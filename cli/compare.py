@@ -41,12 +41,12 @@ def compare(
     from mien.logs import configure_logs
     from models.comparing.compare import TABLE_NAME, Comparison, write
     from models.comparing.compare import compare as compare_backbones
-    from models.training.plan import Listener, Plan
-    from models.training.run import Wanted
+    from models.training.plan import Listener, TrainingPlan
+    from models.training.run import TrainingRequest
 
     configure_logs("warning")
     console = Console()
-    plan = Plan(
+    plan = TrainingPlan(
         epochs=10_000,
         minutes=minutes_each,
         batch=batch,
@@ -54,7 +54,7 @@ def compare(
         head_share=0.0 if weights == "none" else 0.15,
         precision=precision.value,
     )
-    wanted = Wanted(size=size, start=(weights,), backend=backend.value, crops=crops)
+    wanted = TrainingRequest(size=size, start=(weights,), backend=backend.value, crops=crops)
     last: Comparison | None = None
     with TrainingView(console) as view:
 

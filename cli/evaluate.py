@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from mien.settings import Settings
-    from models.evaluation.measure import Wanted
+    from models.evaluation.measure import EvaluationRequest
     from models.labelled.data import LabelledData
 
 
@@ -83,7 +83,7 @@ def evaluate(
     from mien.errors import InputError, SettingsError
     from mien.logs import configure_logs
     from mien.settings import load_settings
-    from models.evaluation.measure import Wanted, chosen_part
+    from models.evaluation.measure import EvaluationRequest, chosen_part
     from models.labelled.data import read_labelled
 
     settings = load_settings(weights=weights, runtime=runtime and runtime.value, threads=threads)
@@ -94,7 +94,7 @@ def evaluate(
         raise SettingsError("--out and --wait are for jobs: add --enqueue, or use --report")
     if record and tta:
         raise InputError("figures of test-time augmentation are not those of the weights: leave --tta or --record out")
-    wanted = Wanted(split.value if split else None, crops, tta, corruptions)
+    wanted = EvaluationRequest(split.value if split else None, crops, tta, corruptions)
     labelled = chosen_part(read_labelled(data, settings.photo_max_pixels, settings.smallest_face_px), wanted)
     if enqueue:
         _enqueue(labelled, wanted, settings, out, wait, as_json)
@@ -103,7 +103,7 @@ def evaluate(
 
 
 def _measure(
-    data: LabelledData, wanted: Wanted, settings: Settings, report: Path | None, record: bool, as_json: bool
+    data: LabelledData, wanted: EvaluationRequest, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
     from cli.views.figures import Reading, print_figures
     from models.evaluation.evaluate import with_figures
@@ -128,7 +128,7 @@ def _measure(
 
 
 def _enqueue(
-    data: LabelledData, wanted: Wanted, settings: Settings, out: Path | None, wait: bool, as_json: bool
+    data: LabelledData, wanted: EvaluationRequest, settings: Settings, out: Path | None, wait: bool, as_json: bool
 ) -> None:
     from cli.views.figures import print_figures
     from cli.views.jobs import follow, print_json

@@ -28,9 +28,11 @@ def produce(
     """
     from mien.logs import configure_logs
     from mien.settings import load_settings
-    from producer.sources.choose import Wishes
+    from producer.sources.choose import SourceRequest
     from producer.start import run_camera
 
     settings = load_settings(bus_url=bus_url)
     configure_logs(settings.log_level, settings.log_format)
-    run_camera(camera, source, settings, delivery="lossless" if lossless else "live", wishes=Wishes(fps=fps, loop=loop))
+    run_camera(
+        camera, source, settings, delivery="lossless" if lossless else "live", wishes=SourceRequest(fps=fps, loop=loop)
+    )

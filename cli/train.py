@@ -188,15 +188,15 @@ def train(
     from mien.logs import configure_logs
     from models.nets.heads import heads_named
     from models.training.checkpoint import CHECKPOINT_NAME
-    from models.training.plan import Augmentation, Plan, Regularisation
-    from models.training.run import UNUSABLE_NAME, Wanted
+    from models.training.plan import Augmentation, Regularisation, TrainingPlan
+    from models.training.run import UNUSABLE_NAME, TrainingRequest
     from models.training.run import train as train_model
 
     configure_logs("warning")
     start = tuple(weights or ("none",))
     if head_share is None:
         head_share = 0.15 if start != ("none",) else 0.0
-    plan = Plan(
+    plan = TrainingPlan(
         regularisation=Regularisation(drop_path=drop_path),
         augmentation=Augmentation(
             rotation_deg=rotation, shift=shift, scale=zoom, light=light, degrade=degrade, cutout=cutout, mixup=mixup
@@ -217,7 +217,9 @@ def train(
         va_weight=va_weight,
         precision=precision.value,
     )
-    wanted = Wanted(backbone, stem, size, start, tuple(teacher or ()), backend.value, crops, take, heads_named(heads))
+    wanted = TrainingRequest(
+        backbone, stem, size, start, tuple(teacher or ()), backend.value, crops, take, heads_named(heads)
+    )
     console = Console()
     try:
         with TrainingView(console) as view:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.pixels import Rgb
 from mien.types import Detection
 from models.nets.weights import CropGeometry
-from models.pictures.picture import Picture
 
 MOUTH_BELOW_EYES = 1.13
 """Distance from between the eyes to the mouth, in eye distances, of a face seen from the front.
@@ -30,7 +30,7 @@ class Square:
     angle: float = 0.0
 
 
-def align(rgb: Picture, face: Detection, geometry: CropGeometry, channels: int) -> Picture:
+def align(rgb: Rgb, face: Detection, geometry: CropGeometry, channels: int) -> Rgb:
     """Return the crop of one face, uint8 [size, size, channels]; grey when `channels` is 1.
 
     Frame pixels are averaged, never skipped, when the face is larger than the crop; beyond the frame's edge its
@@ -64,7 +64,7 @@ def square_of(face: Detection, geometry: CropGeometry) -> Square:
     )
 
 
-def cut(rgb: Picture, square: Square, size: int) -> Picture:
+def cut(rgb: Rgb, square: Square, size: int) -> Rgb:
     """Return a square of the frame as `size` × `size` pixels."""
     part, square = _shrunk(rgb, square, size)
     # Sampling on a grid at least as fine as the frame's own and averaging down keeps every pixel's share.
@@ -85,7 +85,7 @@ def cut(rgb: Picture, square: Square, size: int) -> Picture:
     return np.asarray(fine if finer == 1 else cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _shrunk(rgb: Picture, square: Square, size: int) -> tuple[Picture, Square]:
+def _shrunk(rgb: Rgb, square: Square, size: int) -> tuple[Rgb, Square]:
     """Return only the part of the frame around the square, shrunk by a whole factor when the face is large."""
     height, width = rgb.shape[:2]
     reach = square.side * (abs(math.cos(square.angle)) + abs(math.sin(square.angle))) / 2 + 2

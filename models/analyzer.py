@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from mien.errors import SettingsError
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Box, Detection, Face, VaSource
 from models.classifier import Classifier
 from models.detect.detector import Detector, cache_dir_of, detector_of
 from models.nets import weights as weights_file
-from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
 
 # What cameras send most: detectors compile their net for each shape of frame, and the first frame should not wait.
@@ -65,11 +65,11 @@ class PixelAnalyzer:
         """Side of the square that the classifier sees of a face."""
         return self._classifier.weights.crop.size
 
-    def analyze(self, rgb: Picture) -> tuple[Face, ...]:
+    def analyze(self, rgb: Rgb) -> tuple[Face, ...]:
         """Return the faces of one RGB picture, most certain detection first."""
         return self.analyze_many([rgb])[0][0]
 
-    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         """Return the faces of each picture, and the milliseconds of the stages `detect` and `classify`.
 
         All faces of all pictures are classified as one batch. What a face gets does not depend on its batch.
@@ -83,11 +83,11 @@ class PixelAnalyzer:
         stages_ms = {"detect": 1000 * (detected - started), "classify": 1000 * (classified - detected)}
         return faces, stages_ms
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return where the faces of one RGB picture are, the whole of it searched, as `Detector.detect` does."""
         return self._detector.detect(rgb, smallest_face_px)
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None, as `Detector.near` does."""
         return self._detector.near(rgb, boxes)
 
@@ -95,7 +95,7 @@ class PixelAnalyzer:
         """Make `scan` ready for frames of these shapes (width, height); another thread may call it meanwhile."""
         self._detector.prepare(shapes, smallest_face_px)
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         """Return the face of each detection in its picture, in this order, all of them read as one batch."""
         crops = [self._classifier.crop(rgb, each) for rgb, each in found]
         return self._classifier.faces([each for _, each in found], crops)

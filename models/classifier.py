@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
-from models.pictures.picture import Picture
 from models.runtimes.choose import ClassifierRuntime, Logits
 
 Probabilities = NDArray[np.float64]
@@ -37,11 +37,11 @@ class Classifier:
         self.weights = weights
         self.runtime = runtime
 
-    def crop(self, rgb: Picture, face: Detection) -> Picture:
+    def crop(self, rgb: Rgb, face: Detection) -> Rgb:
         """Return the aligned crop that the net sees, uint8 [size, size, channels]."""
         return align(rgb, face, self.weights.crop, self.weights.channels)
 
-    def read(self, crops: Sequence[Picture]) -> Answers:
+    def read(self, crops: Sequence[Rgb]) -> Answers:
         """Return what the net says of crops."""
         if not crops:
             return Answers(np.zeros((0, len(EMOTIONS))), np.zeros((0, 2)) if "va" in self.weights.heads else None)
@@ -51,11 +51,11 @@ class Classifier:
             calibrated(outputs, self.weights.temperature), None if points is None else points.astype(np.float64)
         )
 
-    def probabilities(self, crops: Sequence[Picture]) -> Probabilities:
+    def probabilities(self, crops: Sequence[Rgb]) -> Probabilities:
         """Return calibrated probabilities of crops."""
         return self.read(crops).probabilities
 
-    def faces(self, found: Sequence[Detection], crops: Sequence[Picture]) -> list[Face]:
+    def faces(self, found: Sequence[Detection], crops: Sequence[Rgb]) -> list[Face]:
         """Return each detection with what the net says of its crop."""
         shares, points = self.read(crops)
         if points is None:

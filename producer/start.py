@@ -13,10 +13,10 @@ from mien.settings import Settings, check_camera_name
 from mien.types import Delivery
 from producer.producer import Producer
 from producer.sources.capture import set_up_opencv
-from producer.sources.choose import Wishes, make_source
+from producer.sources.choose import SourceRequest, make_source
 
 
-def run_camera(camera: str, source: str, settings: Settings, *, delivery: Delivery, wishes: Wishes) -> None:
+def run_camera(camera: str, source: str, settings: Settings, *, delivery: Delivery, wishes: SourceRequest) -> None:
     """Produce camera `camera` from what `source` names, until it ends or SIGINT or SIGTERM comes.
 
     Raises SettingsError for a name that cannot be used, UnknownSource when there is no such source, SourceError when

@@ -31,7 +31,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.report.machine import describe
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.logs import configure_logs
 from mien.settings import Settings
 from mien.types import Face, Frame
@@ -82,7 +82,7 @@ class Way:
     """A way to read a clip: its name, its plan, whether somebody watches, and how often each frame comes."""
 
     name: str
-    plan: Plan
+    plan: SavingsPlan
     is_watched: bool = True
     times: int = 1
 
@@ -93,26 +93,26 @@ class Way:
 
 
 SAVINGS = (
-    Way("scan every 80 ms", Plan(scan_ms=80)),
-    Way("scan every 120 ms", Plan(scan_ms=120)),
-    Way("scan every 160 ms", Plan(scan_ms=160)),
-    Way("… and nobody watches", Plan(scan_ms=160), is_watched=False),
-    Way("classify every 80 ms", Plan(classify_ms=80)),
-    Way("classify every 120 ms", Plan(classify_ms=120)),
-    Way("classify every 200 ms", Plan(classify_ms=200)),
-    Way("faces from 64 px", Plan(smallest_face_px=64)),
-    Way("faces from 96 px", Plan(smallest_face_px=96)),
-    Way("scan 80", Plan(80, 80)),
-    Way("scan 120", Plan(120, 120)),
-    Way("scan 160, classify 120", Plan(160, 120)),
-    Way("… and nobody watches", Plan(160, 120), is_watched=False),
-    Way("scan 160, classify 200", Plan(160, 200)),
-    Way("scan 160, classify 120, from 64 px", Plan(160, 120, 64)),
-    Way("scan 160, classify 120, from 96 px", Plan(160, 120, 96)),
+    Way("scan every 80 ms", SavingsPlan(scan_ms=80)),
+    Way("scan every 120 ms", SavingsPlan(scan_ms=120)),
+    Way("scan every 160 ms", SavingsPlan(scan_ms=160)),
+    Way("… and nobody watches", SavingsPlan(scan_ms=160), is_watched=False),
+    Way("classify every 80 ms", SavingsPlan(classify_ms=80)),
+    Way("classify every 120 ms", SavingsPlan(classify_ms=120)),
+    Way("classify every 200 ms", SavingsPlan(classify_ms=200)),
+    Way("faces from 64 px", SavingsPlan(smallest_face_px=64)),
+    Way("faces from 96 px", SavingsPlan(smallest_face_px=96)),
+    Way("scan 80", SavingsPlan(80, 80)),
+    Way("scan 120", SavingsPlan(120, 120)),
+    Way("scan 160, classify 120", SavingsPlan(160, 120)),
+    Way("… and nobody watches", SavingsPlan(160, 120), is_watched=False),
+    Way("scan 160, classify 200", SavingsPlan(160, 200)),
+    Way("scan 160, classify 120, from 64 px", SavingsPlan(160, 120, 64)),
+    Way("scan 160, classify 120, from 96 px", SavingsPlan(160, 120, 96)),
 )
 """Each saving alone, then together. A coarser search misses small faces: no saving like the others, and no promise."""
 
-TWICE = (Way("everything", EVERYTHING, times=2), Way("identical frames", Plan(classify_ms=1), times=2))
+TWICE = (Way("everything", EVERYTHING, times=2), Way("identical frames", SavingsPlan(classify_ms=1), times=2))
 """Every frame comes twice, as from a camera that shows 12.5 pictures a second at 25 fps."""
 
 
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configure_logs("warning")
     machine = describe()
     clips = load_clips(given.demo_media, None if given.smoke else given.media, 75 if given.smoke else given.frames)
-    ways = (Way("scan 160, classify 120", Plan(160, 120)),) if given.smoke else SAVINGS
+    ways = (Way("scan 160, classify 120", SavingsPlan(160, 120)),) if given.smoke else SAVINGS
     analyzer = open_analyzer(Settings())
     document: dict[str, Any] = {"machine": machine, "fps": FPS, "clips": {}}
     console = Console(stderr=given.json, width=None if sys.stdout.isatty() else 140)

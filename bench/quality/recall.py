@@ -22,10 +22,11 @@ import numpy as np
 
 from bench.report.machine import describe
 from mien.errors import MienError
+from mien.pixels import Rgb
 from mien.types import Box
 from models.detect.detector import SMALLEST_FACE_PX, Detector, open_detector
 from models.detect.windows import overlap
-from models.pictures.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo, texture
 
 SIZES_PX = (32, 40, 48, 56, 64, 80, 100, 140, 200, 300)
@@ -70,7 +71,7 @@ _TEXTURES = ("coffee", "rocket", "brick", "grass", "gravel")
 class Source:
     """A real face: the picture it is in, and its box there."""
 
-    picture: Picture
+    picture: Rgb
     box: Box
 
 
@@ -78,7 +79,7 @@ class Source:
 class Scene:
     """A frame with pasted faces, as a camera would deliver it, and where they are."""
 
-    picture: Picture
+    picture: Rgb
     boxes: tuple[Box, ...]
 
 
@@ -105,14 +106,14 @@ def sources(media: Path) -> list[Source]:
     return [*cut, Source(astronaut(), _ASTRONAUT_BOX)]
 
 
-def backgrounds(media: Path) -> list[Picture]:
+def backgrounds(media: Path) -> list[Rgb]:
     """Return frames without faces."""
     free = [_picture(demo_file(name, media), frame) for name, frame in _FREE_FRAMES]
     size = (FRAME_WIDTH, FRAME_HEIGHT)
     return [cv2.resize(picture, size) for picture in [*free, *map(texture, _TEXTURES)]]
 
 
-def scenes(size_px: int, faces: Sequence[Source], free: Sequence[Picture], count: int) -> Iterator[Scene]:
+def scenes(size_px: int, faces: Sequence[Source], free: Sequence[Rgb], count: int) -> Iterator[Scene]:
     """Yield scenes until `count` faces of one size are pasted: the same ones every time."""
     random = np.random.default_rng(size_px)
     cell = 2.05 * size_px
@@ -209,7 +210,7 @@ def _print_table(rows: dict[str, list[Recall]]) -> None:
     Console(width=max(120, Console().width)).print(table)
 
 
-def _picture(path: Path, frame: int) -> Picture:
+def _picture(path: Path, frame: int) -> Rgb:
     return clip_frame(path, frame) if path.suffix in (".mp4", ".mov", ".mkv") else photo(path)
 
 
@@ -228,7 +229,7 @@ def _middle(place: int, columns: int, rows: int, cell: float, random: np.random.
     return float(x), float((place // columns + 0.5) * high + random.uniform(-free_y, free_y))
 
 
-def _paste(frame: Picture, source: Source, size_px: int, middle: tuple[float, float]) -> Box:
+def _paste(frame: Rgb, source: Source, size_px: int, middle: tuple[float, float]) -> Box:
     """Paste a face and its surroundings (one face height to each side) into `frame`; returns its box there."""
     x, y, width, height = source.box
     scale = size_px / height

@@ -44,7 +44,7 @@ _BOX = ("x", "y", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SoakSize:
     """What to do: `video_s` seconds of video, 0 for none."""
 
     pictures: int = 2000
@@ -78,7 +78,7 @@ class Outcome:
 def main() -> None:
     """Run once and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    defaults = Plan()
+    defaults = SoakSize()
     parser.add_argument("--pictures", type=int, default=defaults.pictures, help="how many (2000)")
     parser.add_argument("--video-s", type=int, default=defaults.video_s, help="seconds of video, 0: none (75)")
     parser.add_argument("--kills", type=int, default=defaults.kills, help="how many (50)")
@@ -89,7 +89,7 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     as_json = arguments.pop("json")
     with tempfile.TemporaryDirectory(prefix="mien-soak-") as folder:
-        outcome = soak(Plan(**arguments), Path(folder))
+        outcome = soak(SoakSize(**arguments), Path(folder))
     if as_json:
         print(json.dumps(asdict(outcome)))
     else:
@@ -109,7 +109,7 @@ def summary(outcome: Outcome) -> str:
     return "\n".join([*lines, *(outcome.problems or ["all is well"])])
 
 
-def soak(plan: Plan, folder: Path) -> Outcome:
+def soak(plan: SoakSize, folder: Path) -> Outcome:
     """Do what the plan says in an empty folder and return what came of it."""
     outcome = Outcome()
     deadline_s = time.monotonic() + plan.limit_s
@@ -118,7 +118,7 @@ def soak(plan: Plan, folder: Path) -> Outcome:
         videos = [make_video(folder / "walk.mp4", plan.video_s)]
     with EmbeddedBroker(keep_in=folder / "broker") as broker:
         settings = Settings(bus_url=broker.url, jobs_url=broker.url, data_dir=folder / "data", chunk_size=_CHUNK_SIZE)
-        office = Office(Jobs.from_settings(settings), folder, pictures, videos)
+        office = SoakSite(Jobs.from_settings(settings), folder, pictures, videos)
         with Crew(settings, plan.workers, folder) as crew:
             started_s = time.monotonic()
             peace = office.enqueue("peace")
@@ -140,7 +140,7 @@ def soak(plan: Plan, folder: Path) -> Outcome:
     return outcome
 
 
-class Office:
+class SoakSite:
     """The jobs: the same pictures and videos each time, results in a folder each."""
 
     def __init__(self, jobs: Jobs, folder: Path, pictures: Sequence[Path], videos: Sequence[Path]) -> None:
@@ -244,7 +244,7 @@ class Crew:
 class Killer:
     """Kills workers while jobs go on, and watches how long their work lies idle."""
 
-    def __init__(self, plan: Plan, crew: Crew, office: Office, outcome: Outcome) -> None:
+    def __init__(self, plan: SoakSize, crew: Crew, office: SoakSite, outcome: Outcome) -> None:
         self._plan = plan
         self._crew = crew
         self._office = office

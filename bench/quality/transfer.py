@@ -28,6 +28,7 @@ from rich.table import Table
 from bench.report.machine import describe
 from mien.errors import MienError
 from mien.logs import configure_logs
+from mien.pixels import Rgb
 from mien.settings import Settings
 from models.classifier import Classifier
 from models.detect.detector import detector_of
@@ -35,7 +36,7 @@ from models.evaluation.reader import FaceReader, Readings
 from models.labelled.data import LabelledData, Pictures, part_of, read_labelled
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
-from models.pictures.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from models.runtimes.choose import open_runtime
 from tests.support.demo_media import texture
 
@@ -77,7 +78,7 @@ class Framed:
 
     faces: Pictures
     scene: Scene
-    backgrounds: tuple[Picture, ...] = field(repr=False)
+    backgrounds: tuple[Rgb, ...] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -90,7 +91,7 @@ class Framed:
         """Return frames of some of the faces."""
         return Framed(self.faces.take(rows), self.scene, self.backgrounds)
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> Rgb:
         """Return the frame of a face, uint8 [720, 1280, 3]."""
         random = np.random.default_rng([self.scene.size_px, row])
         frame = self.backgrounds[row % len(self.backgrounds)].astype(np.float32)
@@ -174,7 +175,7 @@ def _some(data: LabelledData, count: int) -> LabelledData:
     return data.take(np.sort(np.random.default_rng(0).permutation(clear)[:count]))
 
 
-def _tinted(grey: Picture, random: np.random.Generator) -> NDArray[np.float32]:
+def _tinted(grey: Rgb, random: np.random.Generator) -> NDArray[np.float32]:
     """Return a grey face [H, W] in the colours of some skin and light, float32 [H, W, 3], as bright as before."""
     tint = np.array([1.15, 0.97, 0.85]) + random.uniform(-0.08, 0.08, 3)
     tint /= tint @ (0.299, 0.587, 0.114)  # weights of red, green and blue in luma (ITU-R BT.601)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip, demo_file
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25
@@ -77,7 +77,7 @@ def two_people(path: Path, seconds: float, media: Path = DEFAULT_FOLDER) -> Path
     return path
 
 
-def side_by_side(media: Path = DEFAULT_FOLDER, scales: Scales = NEAR) -> Iterator[Picture]:
+def side_by_side(media: Path = DEFAULT_FOLDER, scales: Scales = NEAR) -> Iterator[Rgb]:
     """Yield frames without end: two clips, each over and over, before what blurred is the wall behind them."""
     halves = [_Half(name, scale, media) for name, scale in zip(_PEOPLE, scales, strict=True)]
     for left, right in zip(halves[0], halves[1], strict=True):
@@ -94,12 +94,12 @@ class _Half:
             self._frames = [np.roll(astronaut(), shift, axis=0) for shift in (*range(0, 20, 2), *range(20, 0, -2))]
         self._scale = scale
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Rgb]:
         # Forwards and backwards, so that nobody jumps.
         for frame in cycle([*self._frames, *reversed(self._frames)]):
             yield self._placed(frame)
 
-    def _placed(self, frame: Picture) -> Picture:
+    def _placed(self, frame: Rgb) -> Rgb:
         wide, high = WIDTH // 2, HEIGHT
         small = cv2.resize(frame, (16, 18), interpolation=cv2.INTER_AREA)
         half = np.asarray(cv2.resize(small, (wide, high), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -45,7 +45,7 @@ class Run:
         return 1000 * self.cpu_s / self.view.inputs
 
 
-class Office:
+class JobsSite:
     """A broker, and as many workers as were started; used as a context manager, all end with it.
 
     `folder` takes data, results and the workers' log. `output` of a worker that does not start is in the log.
@@ -59,7 +59,7 @@ class Office:
         self._workers: list[subprocess.Popen[str]] = []
         self._runs = 0
 
-    def __enter__(self) -> Office:
+    def __enter__(self) -> JobsSite:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._broker.start()
         url, data = self._broker.url, self._folder / "data"

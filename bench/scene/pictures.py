@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError
-from models.pictures.picture import Picture, encode_jpeg
+from mien.pixels import Rgb
+from models.pictures.picture import encode_jpeg
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo
 
 QUALITY = 90
@@ -78,9 +79,9 @@ class _Sources:
 
     def __init__(self, media: Path) -> None:
         self._media = media
-        self._read: dict[tuple[str, int], Picture] = {}
+        self._read: dict[tuple[str, int], Rgb] = {}
 
-    def draw(self, kind: Kind, variant: int) -> Picture:
+    def draw(self, kind: Kind, variant: int) -> Rgb:
         """Return a picture of a kind; variants of still pictures differ in brightness."""
         source = self._source(kind.source, variant)
         scaled = cv2.resize(source, (kind.width, kind.height), interpolation=cv2.INTER_CUBIC)
@@ -88,7 +89,7 @@ class _Sources:
             scaled if kind.source == "clip" else cv2.convertScaleAbs(scaled, alpha=1 - 0.04 * variant), np.uint8
         )
 
-    def _source(self, name: str, variant: int) -> Picture:
+    def _source(self, name: str, variant: int) -> Rgb:
         key = (name, variant if name == "clip" else 0)
         if key not in self._read:
             try:
@@ -97,7 +98,7 @@ class _Sources:
                 self._read[key] = astronaut()
         return self._read[key]
 
-    def _open(self, name: str, variant: int) -> Picture:
+    def _open(self, name: str, variant: int) -> Rgb:
         if name == "clip":
             return clip_frame(demo_file(_CLIP, self._media), _CLIP_FRAMES[variant])
         return photo(demo_file(_GROUP, self._media)) if name == "group" else astronaut()

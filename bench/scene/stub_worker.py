@@ -16,9 +16,9 @@ from prometheus_client import CollectorRegistry
 from mien.bus.bus import Bus
 from mien.logs import configure_logs
 from mien.metrics import WorkerMetrics
+from mien.pixels import Rgb
 from mien.settings import load_settings
 from mien.types import Box, Detection, Face
-from models.pictures.picture import Picture
 from worker.live.live import LiveWorker
 
 _FACE = Face((500.0, 200.0, 180.0, 220.0), "happy", 0.86, (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02), 0.9, 0.2)
@@ -34,23 +34,23 @@ class FixedCost:
         self._spend = {"burn": _burn, "sleep": time.sleep}[way]
         self._cost_s = cost_ms / 1000
 
-    def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         """Take the time for each picture."""
         for _ in pictures:
             self._spend(self._cost_s)
         return [(_FACE,) for _ in pictures], {"detect": 1000 * self._cost_s * len(pictures), "classify": 0.0}
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Take the time."""
         self._spend(self._cost_s)
         return (Detection(_FACE.box, 1.0),)
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Take the time."""
         self._spend(self._cost_s)
         return tuple(Detection(box, 1.0) for box in boxes)
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         """Take none: it is in the search already."""
         return [_FACE for _ in found]
 

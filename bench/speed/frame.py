@@ -30,7 +30,8 @@ from bench.scene.clips import CYCLE_FRAMES, HEIGHT, WIDTH, side_by_side
 from bench.scene.setup_baselines import CLASSIC_PYTHON, FER_PYTHON
 from bench.scene.site import ROOT, stopped_cleanly
 from mien.errors import InputError
-from models.pictures.picture import Picture, encode_jpeg
+from mien.pixels import Rgb
+from models.pictures.picture import encode_jpeg
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip, demo_file, photo, texture
 
 FACES = (0, 1, 2, 5)
@@ -196,7 +197,7 @@ def _speedup(ways: dict[str, list[list[Took]]], baseline: str, figure: str) -> S
     ])  # fmt: skip
 
 
-def _scenes(faces: int, count: int, media: Path) -> Iterator[Picture]:
+def _scenes(faces: int, count: int, media: Path) -> Iterator[Rgb]:
     """Yield frames with so many faces, of different moments."""
     for number in range(count):
         if faces == 0:
@@ -209,7 +210,7 @@ def _scenes(faces: int, count: int, media: Path) -> Iterator[Picture]:
             yield _darker(_filled(_group(media)), number)
 
 
-def demo_clip(media: Path) -> Iterator[Picture]:
+def demo_clip(media: Path) -> Iterator[Rgb]:
     """Yield the frames of the demo clip, one person; without it a still picture of one."""
     try:
         return clip(demo_file("WolfgangLanger_Pexels.mp4", media))
@@ -217,18 +218,18 @@ def demo_clip(media: Path) -> Iterator[Picture]:
         return iter([astronaut()] * CYCLE_FRAMES)
 
 
-def _group(media: Path) -> Picture:
+def _group(media: Path) -> Rgb:
     try:
         return photo(demo_file("multi_face.jpg", media))
     except InputError:
         return np.ascontiguousarray(np.hstack([astronaut()] * 5))
 
 
-def _moment(frames: Iterator[Picture], number: int) -> Picture:
+def _moment(frames: Iterator[Rgb], number: int) -> Rgb:
     return next(islice(frames, number, None))
 
 
-def _filled(rgb: Picture) -> Picture:
+def _filled(rgb: Rgb) -> Rgb:
     """Return a picture scaled to fit into a frame, in its own proportions, before its blurred self."""
     height, width = rgb.shape[:2]
     scale = min(WIDTH / width, HEIGHT / height)
@@ -239,7 +240,7 @@ def _filled(rgb: Picture) -> Picture:
     return frame
 
 
-def _darker(rgb: Picture, number: int) -> Picture:
+def _darker(rgb: Rgb, number: int) -> Rgb:
     return np.asarray(cv2.convertScaleAbs(rgb, alpha=1 - 0.05 * number), np.uint8)
 
 

@@ -33,7 +33,7 @@ _RESULTS_TO_TELL = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class LiveOptions:
     """What is measured."""
 
     cameras: int = 4
@@ -60,7 +60,7 @@ class Moment:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure once and print."""
-    usual = Wishes()
+    usual = LiveOptions()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=usual.cameras, help=f"how many ({usual.cameras})")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help=f"measured ({usual.seconds:g})")
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args(arguments)
     machine = describe()
-    wishes = Wishes(given.cameras, given.seconds, given.warm, given.mjpeg, given.workers)
+    wishes = LiveOptions(given.cameras, given.seconds, given.warm, given.mjpeg, given.workers)
     with stopped_cleanly(), tempfile.TemporaryDirectory(prefix="mien-bench-") as folder:
         measured = measure(wishes, Path(folder))
     if given.json:
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print(machine, measured)
 
 
-def measure(wishes: Wishes, folder: Path, clips: Path = CLIPS_FOLDER) -> dict[str, Any]:
+def measure(wishes: LiveOptions, folder: Path, clips: Path = CLIPS_FOLDER) -> dict[str, Any]:
     """Return what was measured, with the keys that `--json` prints."""
     source = looped_people(clips, mjpeg=wishes.mjpeg)
     names = [str(number) for number in range(1, wishes.cameras + 1)]

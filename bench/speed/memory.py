@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.machine import cores, describe
-from bench.scene.offline import Office
+from bench.scene.offline import JobsSite
 from bench.scene.pictures import HUGE, KINDS, Kind, write_folder
 from tests.support.demo_media import DEFAULT_FOLDER
 
@@ -48,7 +48,7 @@ def measure(pictures: int, folder: Path, media: Path = DEFAULT_FOLDER) -> dict[s
     kinds = [*(3 * KINDS[:4]), *KINDS[4:], *_ODD, HUGE]
     paths = write_folder(folder / "pictures", max(1, pictures // JOBS), media, kinds)
     after: list[int] = []
-    with Office(folder / "office", chunk_size=64) as office:
+    with JobsSite(folder / "office", chunk_size=64) as office:
         office.start_worker(cores())
         for _ in range(JOBS):
             office.run("photos", paths)

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.report.machine import Spread, cores, describe, pinned
-from bench.scene.offline import ROOT, Office
+from bench.scene.offline import ROOT, JobsSite
 from bench.scene.pictures import KINDS, write_folder
 from bench.scene.setup_baselines import FER_PYTHON
 from tests.support.demo_media import DEFAULT_FOLDER
@@ -32,7 +32,7 @@ TARGETS = {"share_of_kernels": 0.9, "two_over_one": 1.8, "over_fer": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PhotoRounds:
     """How much to measure: pictures of a job, pictures for `fer` (a part of them, with the same share of each kind)."""
 
     pictures: int = 256
@@ -70,7 +70,7 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    usual = Plan()
+    usual = PhotoRounds()
     parser.add_argument("--pictures", type=int, default=usual.pictures, help=f"of a job ({usual.pictures})")
     parser.add_argument("--fer-pictures", type=int, default=usual.fer_pictures, help=f"for fer ({usual.fer_pictures})")
     parser.add_argument("--rounds", type=int, default=usual.rounds, help=f"of everything ({usual.rounds})")
@@ -79,13 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as folder:
-        plan = Plan(given.pictures, given.fer_pictures, given.rounds)
+        plan = PhotoRounds(given.pictures, given.fer_pictures, given.rounds)
         outcome = measure(plan, Path(folder), given.media)
     document = {"machine": machine, "pictures": plan.pictures, "rounds": plan.rounds, **summary(outcome)}
     print(json.dumps(document)) if given.json else _print(document)
 
 
-def measure(plan: Plan, folder: Path, media: Path = DEFAULT_FOLDER) -> Outcome:
+def measure(plan: PhotoRounds, folder: Path, media: Path = DEFAULT_FOLDER) -> Outcome:
     """Do what the plan says in a folder and return what was measured."""
     paths = write_folder(folder / "pictures", plan.pictures, media)
     outcome = Outcome({"kernels": [], "one": [], "two": [], "fer": []}, [])
@@ -99,7 +99,7 @@ def measure(plan: Plan, folder: Path, media: Path = DEFAULT_FOLDER) -> Outcome:
                 [str(FER_PYTHON), "-m", "bench.scene.fer_loop", *map(str, paths[: plan.fer_pictures])], usable[0]
             )
             outcome.paces["fer"].append(Pace.of(took["pictures"], took["wall_s"], took["cpu_s"]))
-        with Office(folder / f"office-{number}", CHUNK_SIZE) as office:
+        with JobsSite(folder / f"office-{number}", CHUNK_SIZE) as office:
             for name, core in (("one", usable[0]), ("two", usable[-1])):
                 office.start_worker(core)
                 office.warm("photos", paths[: CHUNK_SIZE * len(office.pids)])

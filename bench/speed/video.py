@@ -21,11 +21,11 @@ import numpy as np
 
 from bench.report.machine import Spread, cores, describe
 from bench.scene.clips import FPS, HEIGHT, WIDTH, two_people
-from bench.scene.offline import Office, Run
+from bench.scene.offline import JobsSite, Run
+from mien.pixels import Rgb
 from mien.settings import Settings
 from models.analyzer import open_analyzer
 from models.pictures.overlay import draw_faces
-from models.pictures.picture import Picture
 from tests.support.demo_media import DEFAULT_FOLDER
 from worker.jobs.video.encode import choose_encoder
 
@@ -69,7 +69,7 @@ def measure(seconds: float, rounds: int, folder: Path, media: Path = DEFAULT_FOL
     short = [two_people(folder / f"warm-{number}.mp4", _WARM_S, media) for number in range(WORKERS)]
     usable = cores()
     runs: list[Run] = []
-    with Office(folder / "office", chunk_size=1) as office:
+    with JobsSite(folder / "office", chunk_size=1) as office:
         for core in (usable[0], usable[-1]):
             office.start_worker(core)
         office.warm("video", short)
@@ -146,7 +146,7 @@ class _Clock:
         return self._since_s - since_s
 
 
-def _rgb(frame: VideoFrame) -> Picture:
+def _rgb(frame: VideoFrame) -> Rgb:
     return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 

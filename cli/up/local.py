@@ -17,7 +17,7 @@ from pathlib import Path
 from honcho.printer import Printer
 from rich.console import Console
 
-from cli.up.processes import LocalManager, Staff
+from cli.up.processes import LocalManager, WorkerScaler
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError
@@ -59,7 +59,7 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
         manager = _manager(environment, settings, sources)
         threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
         if settings.workers == 0:
-            staff = Staff(Bus(bus.url, settings), most_workers(settings, Machine.this()), manager.hire)
+            staff = WorkerScaler(Bus(bus.url, settings), most_workers(settings, Machine.this()), manager.hire)
             threading.Thread(target=staff.watch, args=(manager.stopping,), daemon=True).start()
         manager.loop()
     stopped_by_user = manager.returncode in (130, 143)

@@ -97,7 +97,7 @@ class LocalManager(honcho.manager.Manager):  # type: ignore[misc]
             signal_it(pid)
 
 
-class Staff:
+class WorkerScaler:
     """Sees to it that there are as many workers as live cameras, up to a number; nobody is sent away again.
 
     A worker takes 300 MB, so not all are started for one camera. One without cameras costs next to nothing.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.cameras.history import Window
+from dashboard.cameras.history import Interval
 from mien.bus.budget import Budget
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.types import DropReason
 
 STAGE_WORDS = {
@@ -29,7 +29,7 @@ DROP_WORDS = {
 }
 
 
-def budget_document(camera: str, budget_ms: float, minute: Window, budget: Budget | None) -> dict[str, Any]:
+def budget_document(camera: str, budget_ms: float, minute: Interval, budget: Budget | None) -> dict[str, Any]:
     """Return the last minute of a camera as JSON types.
 
     `minute` is what the account says of its frames, drops included; `measured` what its worker says of those that it
@@ -48,7 +48,7 @@ def budget_document(camera: str, budget_ms: float, minute: Window, budget: Budge
     }
 
 
-def plan_words(plan: Plan) -> str:
+def plan_words(plan: SavingsPlan) -> str:
     """Return one sentence that says what a worker does on a frame."""
     if plan.scan_ms > 0:
         search = f"Searches the whole frame every {plan.scan_ms:g} ms and follows faces in between"

@@ -14,7 +14,7 @@ _SAMPLE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Interval:
     """What became of the frames of the last `window_s` seconds."""
 
     window_s: float = 0.0
@@ -67,13 +67,13 @@ class History:
         while now_s - self._samples[0][0] > MINUTE_S:
             self._samples.popleft()
 
-    def window(self, seconds: float) -> Window:
+    def window(self, seconds: float) -> Interval:
         """Return what happened in the last `seconds` (at most 60), or since the first account."""
         if self._newest is None:
-            return Window()
+            return Interval()
         now_s, now = self._newest
         began_s, began = next(sample for sample in self._samples if now_s - sample[0] <= seconds)
-        return Window(now_s - began_s, now.since(began))
+        return Interval(now_s - began_s, now.since(began))
 
 
 def rounded(share: float | None) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dashboard.cameras.history import MINUTE_S, History, Window, rounded
+from dashboard.cameras.history import MINUTE_S, History, Interval, rounded
 from mien.bus.budget import Budget
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
@@ -31,8 +31,8 @@ class CameraStatus:
 
     camera: Camera
     counts: Counts
-    lately: Window = field(default_factory=Window)
-    minute: Window = field(default_factory=Window)
+    lately: Interval = field(default_factory=Interval)
+    minute: Interval = field(default_factory=Interval)
     budget: Budget | None = None
     newest: FrameResult | None = None
     newest_age_ms: float | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 
 STAGES: tuple[str, ...] = ("queue", "decode", "detect", "classify", "track", "draw", "encode", "publish")
 """The stages of a frame in their order; `queue` is from capture to the start of its batch."""
@@ -41,7 +41,7 @@ class Budget:
     total: Quantiles
     stages: Mapping[str, Quantiles] = field(default_factory=dict)
     worker: str = ""
-    plan: Plan = EVERYTHING
+    plan: SavingsPlan = EVERYTHING
     level: int = 0
     why: str = ""
 
@@ -80,7 +80,7 @@ class Budget:
             total=Quantiles(**budget["total_ms"]),
             stages={str(name): Quantiles(**quantiles) for name, quantiles in budget["stages_ms"].items()},
             worker=str(budget["worker"]),
-            plan=Plan.from_dict(budget["plan"]),
+            plan=SavingsPlan.from_dict(budget["plan"]),
             level=int(budget["level"]),
             why=str(budget["why"]),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SavingsPlan:
     """How often a worker does what; the fields that are 0 (or 1, for `view_every` and `analyse_every`) save nothing.
 
     `scan_ms`: the whole frame is searched for faces once in this time for each camera; between, faces are followed in
@@ -32,7 +32,7 @@ class Plan:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, plan: Mapping[str, Any]) -> Plan:
+    def from_dict(cls, plan: Mapping[str, Any]) -> SavingsPlan:
         """Read what `to_dict` wrote; unknown keys are left out, TypeError or ValueError on wrong types."""
         known = {each.name: plan[each.name] for each in fields(cls) if each.name in plan}
         for name in ("smallest_face_px", "view_every", "analyse_every"):
@@ -44,5 +44,5 @@ class Plan:
         return cls(**known)
 
 
-EVERYTHING = Plan()
+EVERYTHING = SavingsPlan()
 """Everything on every frame: what photos and jobs do, and what every saving is compared with."""

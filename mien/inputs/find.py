@@ -35,7 +35,7 @@ _MAGIC = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class InputRequest:
     """What is looked for in folders, patterns and archives: `noun` names it for people."""
 
     noun: str
@@ -54,8 +54,8 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv", ".3gp"}
     | {".ogv", ".mjpeg", ".mjpg"}
 )
-PICTURES = Wanted("pictures", PICTURE_SUFFIXES)
-VIDEOS = Wanted("videos", VIDEO_SUFFIXES)
+PICTURES = InputRequest("pictures", PICTURE_SUFFIXES)
+VIDEOS = InputRequest("videos", VIDEO_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def find_inputs(
     given: Sequence[str],
     *,
     lists: Sequence[str] = (),
-    wanted: Wanted = PICTURES,
+    wanted: InputRequest = PICTURES,
     leave_out: Path | None = None,
     timeout_s: float = 30.0,
 ) -> Found:
@@ -113,7 +113,7 @@ def read_list(name: str) -> list[str]:
 class _Finder:
     """Collects inputs; `seen` keeps what was found already, `met` counts it however often."""
 
-    wanted: Wanted
+    wanted: InputRequest
     leave_out: Path | None
     timeout_s: float
     items: list[Input] = field(default_factory=list)
@@ -317,7 +317,7 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def _fits(name: str, pattern: str, wanted: Wanted) -> bool:
+def _fits(name: str, pattern: str, wanted: InputRequest) -> bool:
     if not pattern:
         return wanted.fits(name)
     return fnmatchcase(name, pattern) if _MAGIC.search(pattern) else name == pattern

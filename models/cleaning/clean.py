@@ -27,8 +27,8 @@ from models.labelled.ferplus import FaceSet
 from models.labelled.holdout import groups_of, prints_of
 from models.training import checkpoint, conditions
 from models.training.faces import cut_all
-from models.training.plan import Listener, Plan
-from models.training.run import Wanted, choose_backend, cutting_for, start_arrays
+from models.training.plan import Listener, TrainingPlan
+from models.training.run import TrainingRequest, choose_backend, cutting_for, start_arrays
 
 if TYPE_CHECKING:
     from models.training.backbones.nets import Net
@@ -63,8 +63,8 @@ class Cleaned:
 
 def clean(
     path: Path,
-    wanted: Wanted,
-    plan: Plan,
+    wanted: TrainingRequest,
+    plan: TrainingPlan,
     folder: Path,
     *,
     folds: int = 5,
@@ -105,7 +105,7 @@ def clean(
 
 
 def places_of(
-    what: str, labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, plan: Plan
+    what: str, labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, plan: TrainingPlan
 ) -> NDArray[np.int64]:
     """Return the fold, from 0, of each of N faces, from their labels [N] and groups of copies [N].
 
@@ -136,7 +136,13 @@ def write(found: Cleaned, folder: Path, relabel: bool) -> None:
 
 
 def _judged(
-    net: Net, wanted: Wanted, plan: Plan, faces: FaceSet, held: NDArray[np.bool_], folder: Path, listen: Listener
+    net: Net,
+    wanted: TrainingRequest,
+    plan: TrainingPlan,
+    faces: FaceSet,
+    held: NDArray[np.bool_],
+    folder: Path,
+    listen: Listener,
 ) -> NDArray[np.float64]:
     """Return what a classifier trained on the other folds says about the held ones [M, 8]; kept for the next time."""
     from models.training.loop import Trainer

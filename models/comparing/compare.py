@@ -15,8 +15,8 @@ from models.comparing.timing import RUNTIMES, times_of
 from models.evaluation.report import prepare_folder, write_all
 from models.runtimes.choose import RuntimeName
 from models.training import checkpoint, conditions
-from models.training.plan import Listener, Plan
-from models.training.run import Finished, Wanted, choose_backend, start_arrays, train
+from models.training.plan import Listener, TrainingPlan
+from models.training.run import Finished, TrainingRequest, choose_backend, start_arrays, train
 
 TABLE_NAME, ROWS_NAME, PLOT_NAME = "comparison.md", "comparison.csv", "comparison.png"
 
@@ -116,8 +116,8 @@ class Comparison:
 def compare(
     data: Path,
     backbones: Sequence[str],
-    wanted: Wanted,
-    plan: Plan,
+    wanted: TrainingRequest,
+    plan: TrainingPlan,
     folder: Path,
     listen: Callable[[str], Listener],
     faces: int = 3,
@@ -210,7 +210,7 @@ def machine() -> str:
     return f"{this.cores} {'core' if this.cores == 1 else 'cores'} ({this.cpu})"
 
 
-def _need_nets(several: Sequence[Wanted]) -> list[int]:
+def _need_nets(several: Sequence[TrainingRequest]) -> list[int]:
     """Return how many numbers each net holds. Raises what building a net, or reading what it starts from, raises."""
     choose_backend(several[0].backend)
     from models.training.backbones.nets import net_of

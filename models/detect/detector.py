@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mien.errors import RuntimeMissing, SettingsError
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Box, Detection
-from models.pictures.picture import Picture
 
 DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -28,14 +28,14 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return the faces of an RGB picture, best first; boxes and landmarks in its pixels.
 
         `smallest_face_px` is the smallest face to find, in a frame 720 pixels high; None: as it was opened.
         """
         ...
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None where there is none now.
 
         Boxes are what `detect` or `near` found a moment ago, or where that has moved to since. Only small windows

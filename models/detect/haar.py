@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from mien.errors import RuntimeMissing
+from mien.pixels import Rgb
 from mien.types import Box, Detection
 from models.detect.windows import LARGEST_RATIO, Window, assign, may_be
-from models.pictures.picture import Picture
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 
@@ -45,7 +45,7 @@ class Haar:
         self._cascade = cv2.CascadeClassifier(str(path))
         self._smallest_face_px = smallest_face_px
 
-    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return the faces of an RGB picture, largest first, without landmarks; boxes are square, in its pixels."""
         scale = min(1.0, WORK_SIDE_PX / min(rgb.shape[:2]))
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
@@ -60,14 +60,14 @@ class Haar:
             for x, y, width, height in largest_first
         )
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None; the cascade runs around them only."""
         return assign(boxes, [self._around(rgb, box) if may_be(box, rgb) else [] for box in boxes])
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
         """Do nothing: a cascade takes frames of any shape."""
 
-    def _around(self, rgb: Picture, box: Box) -> list[Detection]:
+    def _around(self, rgb: Rgb, box: Box) -> list[Detection]:
         x, y, width, height = box
         face = max(LEAST_WINDOW_PX, width, height)
         side = round(_WINDOW_SIDES * face)

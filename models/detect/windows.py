@@ -9,10 +9,10 @@ from itertools import groupby
 
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, merge
 from models.detect.canvas import LINEAR_UP_TO, halved_down_to
-from models.pictures.picture import Picture
 
 FARTHEST = 0.6
 """Longest way from where a face is expected to where it is found, in sides of the face."""
@@ -51,7 +51,7 @@ class Window:
         """Canvas pixels for each frame pixel."""
         return self.canvas_side / self.side
 
-    def cut(self, rgb: Picture) -> Picture:
+    def cut(self, rgb: Rgb) -> Rgb:
         """Return what the window shows of a frame, uint8 [canvas_side, canvas_side, 3]."""
         height, width = rgb.shape[:2]
         x0, x1 = (min(max(x, 0), width) for x in (self.left, self.left + self.side))
@@ -88,10 +88,10 @@ def window_around(box: Box, canvas_side: int, most_face_side: float, own_scale: 
 
 
 def search(
-    rgb: Picture,
+    rgb: Rgb,
     boxes: Sequence[Box],
     around: Callable[[Box], Window],
-    run: Callable[[Picture], list[Candidates]],
+    run: Callable[[Rgb], list[Candidates]],
     least_score: Callable[[float], float],
 ) -> tuple[Detection | None, ...]:
     """Return the face at each of the boxes, looked for in the window `around` it, or None.
@@ -118,7 +118,7 @@ def _batches(windows: Sequence[tuple[int, Window]]) -> Iterator[list[tuple[int, 
         yield from (same[start : start + BATCH] for start in range(0, len(same), BATCH))
 
 
-def may_be(box: Box, rgb: Picture) -> bool:
+def may_be(box: Box, rgb: Rgb) -> bool:
     """Return whether a face can be expected there: a motion model may have led a box anywhere."""
     x, y, width, height = box
     most = _LARGEST_IN_FRAMES * max(rgb.shape[:2])

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mien.errors import SettingsError
+from mien.pixels import Rgb
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.pictures.picture import Picture
 from models.runtimes.compiled import Compiler, Nets, Precision
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -61,14 +61,14 @@ class YuNet:
         self._requests: OrderedDict[tuple[int, int], openvino.InferRequest] = OrderedDict()
         self._windows = Nets(self._compile)
 
-    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return the faces of an RGB picture, best first; boxes reach from forehead to chin, in its pixels."""
         canvas = fine_canvas(rgb.shape[1], rgb.shape[0], smallest_face_px or self._smallest_face_px)
         request = self._request(canvas.width, canvas.height)
         request.infer([canvas.paint(canvas.shrink(rgb))], share_inputs=True)
         return merge(self._candidates(request, canvas.width).in_frame(canvas))
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None; boxes as `detect` gives them."""
         own_scale = short_side_for(self._smallest_face_px) / min(rgb.shape[:2])
 
@@ -85,7 +85,7 @@ class YuNet:
             canvas = fine_canvas(width, height, smallest_face_px)
             self._request(canvas.width, canvas.height)
 
-    def _look(self, batch: Picture) -> list[Candidates]:
+    def _look(self, batch: Rgb) -> list[Candidates]:
         request = self._windows.request(len(batch), WINDOW_SIDE_PX, WINDOW_SIDE_PX)
         request.infer([batch], share_inputs=True)
         return [self._candidates(request, WINDOW_SIDE_PX, number, len(batch)) for number in range(len(batch))]

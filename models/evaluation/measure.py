@@ -28,7 +28,7 @@ RECORDED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EvaluationRequest:
     """What to evaluate, and how: which `split` (None: the usual one), and whether pictures are `crops` of faces."""
 
     split: Split | None = None
@@ -37,12 +37,14 @@ class Wanted:
     corruptions: bool = False
 
 
-def chosen_part(data: LabelledData, wanted: Wanted) -> LabelledData:
+def chosen_part(data: LabelledData, wanted: EvaluationRequest) -> LabelledData:
     """Return the pictures to evaluate; raises InputError when the data has no such split, or it is empty."""
     return part_of(data, wanted.split or default_split(data))
 
 
-def measure(data: LabelledData, wanted: Wanted, settings: Settings, listen: Listener = lambda _: None) -> Evaluation:
+def measure(
+    data: LabelledData, wanted: EvaluationRequest, settings: Settings, listen: Listener = lambda _: None
+) -> Evaluation:
     """Return what the weights, runtime and detector of the settings say about data, as `chosen_part` returned it.
 
     Raises WeightsError, RuntimeMissing, SettingsError, or InputError when not one picture could be read.

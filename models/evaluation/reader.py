@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PictureError
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Detection, Face
 from models.align import Square, cut, square_of
 from models.classifier import Classifier
@@ -17,7 +18,6 @@ from models.detect.detector import Detector
 from models.evaluation.changes import UNCHANGED, Change
 from models.labelled.data import Pictures
 from models.nets.weights import CropGeometry
-from models.pictures.picture import Picture
 
 GROUP = 32
 """Pictures whose faces are classified together: large enough to fill batches, small enough for progress to move."""
@@ -69,7 +69,7 @@ class FaceCutter:
         self._detector = detector
         self._wider = self.side / geometry.size
 
-    def face(self, picture: Picture) -> tuple[Square, Box] | None:
+    def face(self, picture: Rgb) -> tuple[Square, Box] | None:
         """Return which square of a picture shows its face, and the face's box; None where there is no face."""
         if self._detector is None:
             return whole(picture)
@@ -80,12 +80,12 @@ class FaceCutter:
         face = faces[main_face([each.box for each in faces])]
         return square_of(face, self._geometry), face.box
 
-    def crop(self, picture: Picture) -> Picture | None:
+    def crop(self, picture: Rgb) -> Rgb | None:
         """Return the crop of a picture's face; None where there is no face."""
         found = self.face(picture)
         return None if found is None else self.cut(picture, found[0])
 
-    def cut(self, picture: Picture, square: Square, alter: Callable[[Picture], Picture] = lambda crop: crop) -> Picture:
+    def cut(self, picture: Rgb, square: Square, alter: Callable[[Rgb], Rgb] = lambda crop: crop) -> Rgb:
         """Return a square of a picture as a crop, its pixels altered.
 
         A picture smaller than the crop is altered as it is and scaled up afterwards, as a camera's would be.
@@ -126,7 +126,7 @@ class FaceReader:
         failures: dict[int, str] = {}
         for start in range(0, count, GROUP):
             rows: list[int] = []
-            crops: list[Picture] = []
+            crops: list[Rgb] = []
             for row in range(start, min(start + GROUP, count)):
                 try:
                     picture = pictures.read(row)
@@ -150,7 +150,7 @@ class FaceReader:
             listen(min(start + GROUP, count))
         return Readings(probabilities, boxes, failures, points)
 
-    def _crop(self, picture: Picture, square: Square, change: Change, view: Change, row: int) -> Picture:
+    def _crop(self, picture: Rgb, square: Square, change: Change, view: Change, row: int) -> Rgb:
         """Return the crop that the net sees, uint8 [size, size, channels]."""
         square = view.move(change.move(square, np.random.default_rng([0, row])), np.random.default_rng([1, row]))
         return self._cutter.cut(picture, square, lambda crop: view.alter(change.alter(crop)))
@@ -168,20 +168,20 @@ class CropAnalyzer:
         """Below this top probability a face is `uncertain`."""
         return self._classifier.weights.threshold
 
-    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         """Return the one face of each picture; no stages are timed."""
         found = [whole(rgb) for rgb in rgbs]
         crops = [self._cutter.cut(rgb, square) for rgb, (square, _) in zip(rgbs, found, strict=True)]
         return [(face,) for face in self._classifier.faces([Detection(box, 1.0) for _, box in found], crops)], {}
 
 
-def whole(picture: Picture) -> tuple[Square, Box]:
+def whole(picture: Rgb) -> tuple[Square, Box]:
     """Return the square around a whole picture, and its box; what lies beyond the picture repeats its border."""
     height, width = picture.shape[:2]
     return Square(width / 2, height / 2, float(max(width, height))), (0.0, 0.0, float(width), float(height))
 
 
-def in_channels(crop: Picture, channels: int) -> Picture:
+def in_channels(crop: Rgb, channels: int) -> Rgb:
     """Return a crop [H, W] or [H, W, 3] as [H, W, channels]: colours become grey, grey becomes three equal colours."""
     if crop.ndim == 2:
         return np.repeat(crop[:, :, np.newaxis], channels, axis=2)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
+from mien.pixels import Rgb
 from mien.types import EMOTIONS
 from models.detect.detector import SMALLEST_FACE_PX
 from models.labelled import csv as labelled_csv
@@ -34,7 +35,7 @@ from models.labelled.ferplus import (
 )
 from models.labelled.names import UNCLEAR
 from models.pictures.photo import read_photo
-from models.pictures.picture import MAX_PIXELS, Picture
+from models.pictures.picture import MAX_PIXELS
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
 _BYTES_A_PIXEL = 4
@@ -47,7 +48,7 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> Rgb:
         """Return a picture, uint8 [H, W, 3] RGB or [H, W] grey; raises PictureError when it cannot be read."""
         ...
 
@@ -70,7 +71,7 @@ class ArrayPictures:
     def __len__(self) -> int:
         return len(self.array)
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> Rgb:
         """Return a picture."""
         return np.asarray(self.array[row], np.uint8)
 
@@ -97,7 +98,7 @@ class FilePictures:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> Rgb:
         """Return a picture; raises PictureError, with the reason, whatever is wrong with its file."""
         data = open_input(str(self.paths[row].absolute()), self.max_pixels * _BYTES_A_PIXEL)
         try:

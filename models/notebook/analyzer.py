@@ -13,12 +13,12 @@ import structlog
 from mien.errors import InputError, PictureError, SettingsError
 from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
+from mien.pixels import Rgb
 from mien.settings import load_settings
 from models.analyzer import open_analyzer
 from models.notebook.result import PictureResult
 from models.pictures.given import name_of, photo_of, whole
 from models.pictures.photo import Photo
-from models.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from models.pictures.given import GivenPicture
@@ -202,5 +202,5 @@ def _kept(photo: Photo) -> Photo:
     return photo
 
 
-def _again(read: Callable[[], Picture]) -> Photo:
+def _again(read: Callable[[], Rgb]) -> Photo:
     return whole(read())

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 
 from mien.errors import MienError, PictureError, RuntimeMissing
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Face, FrameResult
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo
-from models.pictures.picture import Picture, encode_jpeg
+from models.pictures.picture import encode_jpeg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,7 @@ class PictureResult(FrameResult):
             reopen=reopen,
         )
 
-    def pixels(self) -> Picture:
+    def pixels(self) -> Rgb:
         """Return the picture as it was analysed, RGB, uint8 [height, width, 3]: read again from its file if it has one.
 
         A photo of more than 16 million pixels is analysed scaled down, and comes so; boxes are in those of the file.
@@ -105,7 +106,7 @@ class PictureResult(FrameResult):
             raise PictureError(f"{self.path or 'this result'} has no picture: {self.reason or 'read it again'}")
         return self.reopen().pixels
 
-    def annotated(self, longest_px: int | None = None) -> Picture:
+    def annotated(self, longest_px: int | None = None) -> Rgb:
         """Return a copy of the picture with its faces drawn in, as views and photos have them: RGB, uint8.
 
         `longest_px`: the picture is scaled down first so that no side is longer. Raises as `pixels`.

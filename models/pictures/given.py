@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mien.errors import PictureError
 from mien.inputs.address import harmless, is_local
 from mien.inputs.fetch import Fetcher, open_input
+from mien.pixels import Rgb
 from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.photo import Photo, read_photo
-from models.pictures.picture import MAX_PIXELS, Picture
+from models.pictures.picture import MAX_PIXELS
 from models.pictures.pixels import eight_bits, over_white
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def photo_of(
     )
 
 
-def whole(rgb: Picture) -> Photo:
+def whole(rgb: Rgb) -> Photo:
     """Return a picture that is analysed as it is."""
     return Photo(rgb, rgb.shape[1], rgb.shape[0])
 
@@ -79,7 +80,7 @@ def _of_file(given: str | Path, max_pixels: int, smallest_face_px: int, fetcher:
         raise PictureError(f"{name_of(given)}: {error}") from error
 
 
-def _of_array(pixels: NDArray[Any]) -> Picture:
+def _of_array(pixels: NDArray[Any]) -> Rgb:
     shape = f"{pixels.dtype} [{', '.join(map(str, pixels.shape))}]"
     if pixels.dtype != np.uint8:
         raise PictureError(f"the array is {shape}: scale its values to 0 to 255 and turn it into uint8")
@@ -100,7 +101,7 @@ def _is_pil(given: object) -> bool:
     return pil is not None and isinstance(given, pil.Image)
 
 
-def _of_pil(image: Image) -> Picture:
+def _of_pil(image: Image) -> Rgb:
     from PIL import ImageOps
 
     try:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 
+from mien.pixels import Rgb
 from mien.types import Box, Face
-from models.pictures.picture import Picture
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
@@ -63,7 +63,7 @@ class Bar:
         )
 
 
-def draw_faces(rgb: Picture, faces: Sequence[Face]) -> None:
+def draw_faces(rgb: Rgb, faces: Sequence[Face]) -> None:
     """Draw every face into an RGB picture, in place.
 
     The label is the smoothed one when a face has it. Boxes are 2 px in a frame 720 pixels high, more in larger ones.
@@ -153,7 +153,7 @@ def _sized(text: str, letter_px: float) -> Bar:
     return Bar(0, 0, text_width + 2 * padding, text_height + baseline // 2 + 2 * padding, padding, scale, stroke)
 
 
-def _draw_box(rgb: Picture, box: Box, colour: Colour, thickness: int) -> None:
+def _draw_box(rgb: Rgb, box: Box, colour: Colour, thickness: int) -> None:
     x, y, width, height = box
     left, top, right, bottom = round(x), round(y), round(x + width), round(y + height)
     # One-pixel lines side by side: OpenCV's own thick lines are a pixel wider than asked for, with round corners.
@@ -161,7 +161,7 @@ def _draw_box(rgb: Picture, box: Box, colour: Colour, thickness: int) -> None:
         cv2.rectangle(rgb, (left - out, top - out), (right + out, bottom + out), colour, 1, cv2.LINE_8)
 
 
-def _draw_bar(rgb: Picture, text: str, bar: Bar) -> None:
+def _draw_bar(rgb: Rgb, text: str, bar: Bar) -> None:
     corner = (bar.left + bar.width - 1, bar.top + bar.height - 1)
     cv2.rectangle(rgb, (bar.left, bar.top), corner, BAR, cv2.FILLED)
     (_, text_height), _ = cv2.getTextSize(text, _FONT, bar.scale, bar.stroke)

@@ -13,10 +13,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import Face
 from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.orientation import orientation_of
-from models.pictures.picture import MAX_PIXELS, Header, Picture, decode, read_header
+from models.pictures.picture import MAX_PIXELS, Header, decode, read_header
 
 HUGE_PIXELS = 16_000_000
 """Photos with more pixels are scaled down; phones and 4K cameras stay below and are read as they are."""
@@ -37,7 +38,7 @@ _SHRINKS: tuple[Shrink, ...] = (8, 4, 2)
 class Photo:
     """The pixels to analyse and draw on, RGB and upright, and the size of the original, upright too."""
 
-    pixels: Picture = field(repr=False)
+    pixels: Rgb = field(repr=False)
     width: int
     height: int
 

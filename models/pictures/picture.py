@@ -21,19 +21,17 @@ from mien.errors import PictureError
 from mien.headers.animation import pictures_in
 from mien.headers.picture import PictureHeader as Header
 from mien.headers.picture import header_of as read_header
+from mien.pixels import Rgb
 from models.pictures.orientation import orientation_of, upright
 from models.pictures.pixels import cmyk_to_rgb, to_rgb
 
-__all__ = ["MAX_PIXELS", "Header", "Picture", "check_whole", "decode", "encode_jpeg", "read_header"]
-
-Picture = NDArray[np.uint8]
-"""RGB, uint8 [height, width, 3], rows contiguous."""
+__all__ = ["MAX_PIXELS", "Header", "check_whole", "decode", "encode_jpeg", "read_header"]
 
 MAX_PIXELS = 100_000_000
 """The default limit: larger than any camera's picture, 300 MB decoded."""
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: Literal[1, 2, 4, 8] = 1) -> Picture:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: Literal[1, 2, 4, 8] = 1) -> Rgb:
     """Return the picture in `data`, turned upright as its EXIF orientation says.
 
     With `shrink` a JPEG comes in a half, a quarter or an eighth of its sides, rounded up: less work, and less memory.
@@ -57,7 +55,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: Literal[1, 2, 4
     return upright(rgb, orientation_of(data, header))
 
 
-def encode_jpeg(rgb: Picture, quality: int = 88) -> bytes:
+def encode_jpeg(rgb: Rgb, quality: int = 88) -> bytes:
     """Return an RGB picture as JPEG bytes with 4:2:0 colours."""
     encoded: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(rgb), quality=quality, colorspace="RGB", colorsubsampling="420"
@@ -102,7 +100,7 @@ def _check_png(data: bytes) -> None:
         position = end
 
 
-def _decode_jpeg(data: bytes, header: Header, shrink: int) -> Picture:
+def _decode_jpeg(data: bytes, header: Header, shrink: int) -> Rgb:
     sides = {} if shrink == 1 else {"min_height": -(-header.height // shrink), "min_width": -(-header.width // shrink)}
     try:
         try:
@@ -117,13 +115,13 @@ def _decode_jpeg(data: bytes, header: Header, shrink: int) -> Picture:
         raise PictureError(f"the JPEG picture is damaged or truncated ({why}): fetch it again") from error
 
 
-def _pixels(data: bytes, header: Header, strict: bool, **sides: int) -> Picture:
+def _pixels(data: bytes, header: Header, strict: bool, **sides: int) -> Rgb:
     space = "CMYK" if header.channels == 4 else "RGB"
-    pixels: Picture = simplejpeg.decode_jpeg(data, colorspace=space, strict=strict, **sides)
+    pixels: Rgb = simplejpeg.decode_jpeg(data, colorspace=space, strict=strict, **sides)
     return cmyk_to_rgb(pixels) if space == "CMYK" else pixels
 
 
-def _decode_other(data: bytes, header: Header) -> Picture:
+def _decode_other(data: bytes, header: Header) -> Rgb:
     raw = np.frombuffer(data, np.uint8)
     try:
         pixels = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
@@ -136,7 +134,7 @@ def _decode_other(data: bytes, header: Header) -> Picture:
     return to_rgb(pixels, data, header)
 
 
-def _decode_heif(data: bytes) -> Picture:
+def _decode_heif(data: bytes) -> Rgb:
     """Decode with libheif, which turns the picture upright itself."""
     try:
         import pillow_heif

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.labelled.ferplus import FaceSet
 from models.training.augment import augment, mixup
-from models.training.plan import Plan
+from models.training.plan import TrainingPlan
 from models.training.teacher import Teacher
 
 BATCHES_AHEAD = 6
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 
 def batches(
-    faces: FaceSet, plan: Plan, size: int, epoch: int, first: int = 0, teacher: Teacher | None = None
+    faces: FaceSet, plan: TrainingPlan, size: int, epoch: int, first: int = 0, teacher: Teacher | None = None
 ) -> Iterator[Batch]:
     """Yield an epoch's batches from number `first` on; a batch depends on seed, epoch and its number only."""
     # Blended pictures get blended points too: what is unknown of one of them stays unknown.
@@ -52,7 +52,7 @@ def batches(
 
 
 def batches_ahead(
-    faces: FaceSet, plan: Plan, size: int, epoch: int, first: int = 0, teacher: Teacher | None = None
+    faces: FaceSet, plan: TrainingPlan, size: int, epoch: int, first: int = 0, teacher: Teacher | None = None
 ) -> Iterator[Batch]:
     """Yield `batches`, made on a thread a few batches ahead; the thread ends when the reader does."""
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=BATCHES_AHEAD)
@@ -100,7 +100,7 @@ def class_weights(faces: FaceSet, power: float) -> NDArray[np.float32]:
     return weights.astype(np.float32)
 
 
-def _order(faces: FaceSet, plan: Plan, rng: np.random.Generator) -> NDArray[np.int64]:
+def _order(faces: FaceSet, plan: TrainingPlan, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the rows of an epoch: each once, or drawn so that rare classes come more often."""
     if plan.balance == 0:
         return rng.permutation(len(faces))

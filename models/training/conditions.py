@@ -21,8 +21,8 @@ from models.labelled.ferplus import read_npz
 from models.training.options import Options, options_of
 
 if TYPE_CHECKING:
-    from models.training.plan import Plan
-    from models.training.run import Wanted
+    from models.training.plan import TrainingPlan
+    from models.training.run import TrainingRequest
 
 CONDITIONS_NAME = "conditions.json"
 
@@ -37,7 +37,7 @@ class Conditions:
     options: Options
 
 
-def conditions_of(data: Path, wanted: Wanted, plan: Plan, **more: Any) -> Conditions:
+def conditions_of(data: Path, wanted: TrainingRequest, plan: TrainingPlan, **more: Any) -> Conditions:
     """Return the conditions of a training, whatever its backbone; `more` are other options, as JSON types.
 
     Raises InputError when the data cannot be read.

@@ -27,7 +27,7 @@ from models.training.backbones.nets import Arrays, Net, fitted
 from models.training.batches import Batch, batches_ahead
 from models.training.faces import need_points
 from models.training.loss import EmotionAndPoint, lesson
-from models.training.plan import EpochReport, Listener, Plan, Tick, learning_rate
+from models.training.plan import EpochReport, Listener, Tick, TrainingPlan, learning_rate
 from models.training.runlog import RunLog
 from models.training.teacher import Teacher
 
@@ -41,7 +41,7 @@ class Trainer:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: TrainingPlan,
         net: Net,
         train: FaceSet,
         validation: FaceSet,
@@ -254,7 +254,7 @@ def predict(model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.flo
     return np.concatenate(parts).astype(np.float32)
 
 
-def _built(net: Net, plan: Plan) -> keras.Model:
+def _built(net: Net, plan: TrainingPlan) -> keras.Model:
     """Return a new model that computes in the plan's precision."""
     before = keras.config.dtype_policy()
     if plan.precision != "float32":
@@ -265,7 +265,7 @@ def _built(net: Net, plan: Plan) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
-def _optimizer(plan: Plan, model: keras.Model) -> keras.optimizers.Optimizer:
+def _optimizer(plan: TrainingPlan, model: keras.Model) -> keras.optimizers.Optimizer:
     """Return AdamW that decays matrices only and keeps an average of the weights."""
     optimizer = keras.optimizers.AdamW(
         learning_rate=plan.learning_rate,

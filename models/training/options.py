@@ -13,8 +13,8 @@ from mien.errors import InputError
 from mien.jobs.folder import write_json
 
 if TYPE_CHECKING:
-    from models.training.plan import Plan
-    from models.training.run import Wanted
+    from models.training.plan import TrainingPlan
+    from models.training.run import TrainingRequest
 
 OPTIONS_NAME = "options.json"
 
@@ -27,7 +27,7 @@ _NOT_KEPT = frozenset({"epochs", "minutes", "checkpoint_minutes", "patience"})
 _STARTS = {"none": "random weights", "imagenet": "weights learned on ImageNet"}
 
 
-def options_of(wanted: Wanted, plan: Plan) -> dict[str, Any]:
+def options_of(wanted: TrainingRequest, plan: TrainingPlan) -> dict[str, Any]:
     """Return the options of a training; of files only the names are kept."""
     start = ", ".join(each if each in _STARTS else Path(each).name for each in wanted.start)
     flat = {name: value for name, value in _flat(asdict(plan)) if name not in _NOT_KEPT}

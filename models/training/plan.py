@@ -47,7 +47,7 @@ class Regularisation:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """A run. It ends after `epochs`, or after `minutes` of training time, whichever comes first.
 
     `balance` draws the pictures of a class of n with weights n^-balance: 0 takes them as they come, 1 makes all classes
@@ -128,7 +128,7 @@ class Tick:
 Listener = Callable[[EpochReport | Tick], None]
 
 
-def learning_rate(plan: Plan, step: int, part: float) -> float:
+def learning_rate(plan: TrainingPlan, step: int, part: float) -> float:
     """Return the rate at a step of a run that is done to `part`.
 
     That of the head while it learns alone; then a linear warm-up and half a cosine down to 1 % of the peak at the end.

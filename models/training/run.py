@@ -31,7 +31,7 @@ from models.training.exporting.fidelity import Fidelity
 from models.training.exporting.soup import mean_of
 from models.training.faces import Cutting, TrainingData, read_training_data
 from models.training.options import Options
-from models.training.plan import Listener, Plan
+from models.training.plan import Listener, TrainingPlan
 
 if TYPE_CHECKING:
     from models.training.backbones.nets import Arrays, Net
@@ -48,7 +48,7 @@ Backend = Literal["tensorflow", "torch", "jax"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TrainingRequest:
     """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth), or
     several, whose mean it starts from.
 
@@ -87,7 +87,9 @@ class Finished:
         return {"weights": self.weights.name, "version": self.weights.version, "split": split}
 
 
-def train(data: Path, wanted: Wanted, plan: Plan, folder: Path, name: str, resume: bool, listen: Listener) -> Finished:
+def train(
+    data: Path, wanted: TrainingRequest, plan: TrainingPlan, folder: Path, name: str, resume: bool, listen: Listener
+) -> Finished:
     """Train on an npz, folder or CSV and write `folder`/`name`.zip; `resume` goes on from the folder's checkpoint.
 
     Pictures that cannot be used are listed in `folder`/unusable.csv.
@@ -264,7 +266,12 @@ def _report(folder: Path, finished: Finished, validation: FaceSet, facts: Sequen
 
 
 def _facts(
-    data: Path, wanted: Wanted, plan: Plan, found: TrainingData, folder: Path, history: Sequence[Options]
+    data: Path,
+    wanted: TrainingRequest,
+    plan: TrainingPlan,
+    found: TrainingData,
+    folder: Path,
+    history: Sequence[Options],
 ) -> list[str]:
     """Return sentences about a run, for its report and its model card."""
     epochs = runlog.read(folder)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mien.errors import VideoError
 from mien.logs import get_logger
-from models.pictures.picture import Picture
-from models.video.plan import Plan, Ticks
+from mien.pixels import Rgb
+from models.video.plan import Ticks, VideoLayout
 from models.video.probe import probe
 from models.video.read import Read, ToRgb, read_segment
 from models.video.source import need_av
@@ -31,8 +31,8 @@ class VideoFrame:
 
     number: int
     seconds: float
-    read: Callable[[], Picture] = field(repr=False, compare=False)
-    again: Callable[[], Picture] = field(repr=False, compare=False)
+    read: Callable[[], Rgb] = field(repr=False, compare=False)
+    again: Callable[[], Rgb] = field(repr=False, compare=False)
 
 
 def frames(path: Path, every: int = 1, threads: int = 1) -> Iterator[VideoFrame]:
@@ -58,7 +58,7 @@ def frames(path: Path, every: int = 1, threads: int = 1) -> Iterator[VideoFrame]
 @dataclass(frozen=True, slots=True)
 class _Video:
     path: Path
-    plan: Plan
+    plan: VideoLayout
     times: Ticks
     threads: int
 
@@ -68,7 +68,7 @@ class _Video:
             if segment.end is None or segment.first + segment.frames > first:
                 yield from read_segment(self.path, self.plan, self.times, segment, self.threads)
 
-    def picture(self, number: int) -> Picture:
+    def picture(self, number: int) -> Rgb:
         with _named(self.path):
             for read in self.reads(number):
                 if read.number == number:

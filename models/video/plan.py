@@ -1,6 +1,6 @@
 """What is known of a video before a face is looked for: its size, its frames, and the segments it is worked on in.
 
-    plan.json      `Plan`, written last: it says that the planning is finished
+    plan.json      `VideoLayout`, written last: it says that the planning is finished
     frames.npy     int64 [frames]: when each frame is shown, in ticks of the container, in order
 
 Segments begin at key frames about 30 s apart. They depend on the video alone, never on workers.
@@ -40,7 +40,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class VideoLayout:
     """What a video is.
 
     `width` and `height` are those of the upright frame, the stored frame is `turns` quarter turns (counter-clockwise)
@@ -85,7 +85,7 @@ class Plan:
         return float((ticks - self.origin) * self.tick)
 
 
-def write_plan(folder: Path, plan: Plan, times: Ticks, *, render: bool) -> None:
+def write_plan(folder: Path, plan: VideoLayout, times: Ticks, *, render: bool) -> None:
     """Store a plan; `render`: whether an annotated video is wanted. Raises OSError when it cannot be written."""
     with atomic_file(folder / "frames.npy") as file:
         np.save(file, times)
@@ -98,7 +98,7 @@ def write_plan(folder: Path, plan: Plan, times: Ticks, *, render: bool) -> None:
     write_json(folder / "plan.json", document)
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> VideoLayout:
     """Return the plan of a video; raises JobError when there is none that can be used."""
     try:
         document: dict[str, Any] = json.loads((folder / "plan.json").read_text())
@@ -108,7 +108,7 @@ def read_plan(folder: Path) -> Plan:
         matrix, span, primaries, transfer = (int(number) for number in document["colours"])
         document["colours"] = (matrix, span, primaries, transfer)
         document["segments"] = tuple(Segment(*part) for part in parts)
-        return Plan(**document)
+        return VideoLayout(**document)
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise JobError(f"the plan in {folder} cannot be read ({error}): queue the job again") from error
 

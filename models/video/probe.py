@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import VideoError
-from models.video.plan import SEGMENT_S, Plan, Segment, Ticks
+from models.video.plan import SEGMENT_S, Segment, Ticks, VideoLayout
 from models.video.source import open_video, packets_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Packets:
     broken: str
 
 
-def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[Plan, Ticks]:
+def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[VideoLayout, Ticks]:
     """Return the plan of a video and when each of its frames is shown.
 
     A video that breaks off has a plan for what is there, and `broken` says so. Raises VideoError, with the reason,
@@ -77,7 +77,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[Plan, Ticks]:
     seconds = float((int(times[-1]) - int(times[0]) + lasted) * tick)
     turns, mirrored = _orientation(first)
     width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
-    plan = Plan(
+    plan = VideoLayout(
         width=width,
         height=height,
         turns=turns,

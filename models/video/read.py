@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from mien.errors import VideoError
-from models.pictures.picture import Picture
-from models.video.plan import Plan, Segment, Ticks
+from mien.pixels import Rgb
+from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.source import open_video, packets_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Read:
     frame: VideoFrame
 
 
-def read_segment(path: Path, plan: Plan, times: Ticks, segment: Segment, threads: int = 1) -> Iterator[Read]:
+def read_segment(path: Path, plan: VideoLayout, times: Ticks, segment: Segment, threads: int = 1) -> Iterator[Read]:
     """Yield the frames of a segment in the order in which they are shown, each number once.
 
     `times` are those of all frames of the video. Raises VideoError when the file cannot be read any more, or when the
@@ -59,19 +59,19 @@ def read_segment(path: Path, plan: Plan, times: Ticks, segment: Segment, threads
 class ToRgb:
     """Turns decoded frames into upright RGB pictures; keep one for all frames of a video, which is 7 times faster."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: VideoLayout) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._plan = plan
         self._reformatter: VideoReformatter = VideoReformatter()
 
-    def __call__(self, frame: VideoFrame) -> Picture:
+    def __call__(self, frame: VideoFrame) -> Rgb:
         """Return the pixels of a frame; its colours as the container says they are meant."""
         rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return upright(cast(Picture, rgb), self._plan)
+        return upright(cast(Rgb, rgb), self._plan)
 
 
-def upright(pixels: Picture, plan: Plan) -> Picture:
+def upright(pixels: Rgb, plan: VideoLayout) -> Rgb:
     """Return a frame, or one of its planes, as it should be seen; rows are contiguous."""
     if not plan.turns and not plan.mirrored:
         return pixels
@@ -162,7 +162,7 @@ def _chained(first: Packet[VideoStream], rest: Iterator[Packet[VideoStream]]) ->
 
 
 def _numbered(
-    packets: Iterator[Packet[VideoStream]], track: VideoStream, plan: Plan, times: Ticks, segment: Segment
+    packets: Iterator[Packet[VideoStream]], track: VideoStream, plan: VideoLayout, times: Ticks, segment: Segment
 ) -> Iterator[Read]:
     last = segment.first - 1
     for frame in _decoded(packets, track):
@@ -181,7 +181,7 @@ def _numbered(
             yield Read(number, ticks, frame)
 
 
-def _place(frame: VideoFrame, plan: Plan, times: Ticks, last: int) -> tuple[int, int]:
+def _place(frame: VideoFrame, plan: VideoLayout, times: Ticks, last: int) -> tuple[int, int]:
     """Return the number of a frame and when it is shown."""
     if plan.timed and frame.pts is not None:
         number = int(np.searchsorted(times, frame.pts, side="right")) - 1

@@ -11,7 +11,8 @@ from typing import cast
 import cv2
 
 from mien.errors import UnknownSource
-from producer.sources.source import Grab, PacedSource, Picture
+from mien.pixels import Bgr
+from producer.sources.source import Grab, PacedSource
 
 _SIZE = (640, 360)
 _WINDOW = (400, 225)
@@ -25,7 +26,7 @@ class AstronautPan(PacedSource):
     def __init__(self, *, fps: float = 0.0) -> None:
         self._period_s = 1 / (fps or _FPS)
         self._number = 0
-        self._picture: Picture | None = None
+        self._picture: Bgr | None = None
 
     def open(self) -> None:
         """Load the picture; raises UnknownSource without scikit-image."""
@@ -42,7 +43,7 @@ class AstronautPan(PacedSource):
         width, height = _WINDOW
         left, top = round(56 + 50 * math.sin(turn)), round(30 + 26 * math.cos(turn))
         window = self._picture[top : top + height, left : left + width]
-        picture = cast(Picture, cv2.resize(window, _SIZE, interpolation=cv2.INTER_LINEAR))
+        picture = cast(Bgr, cv2.resize(window, _SIZE, interpolation=cv2.INTER_LINEAR))
         return Grab(time.monotonic_ns(), picture, *_SIZE, position_s)
 
     def pass_over(self, position_s: float) -> int:
@@ -56,7 +57,7 @@ class AstronautPan(PacedSource):
         self._picture = None
 
 
-def astronaut() -> Picture:
+def astronaut() -> Bgr:
     """Return the astronaut, 512x512, blue first; raises UnknownSource without scikit-image.
 
     The file is read out of the installed package, since importing scikit-image's readers takes half a second.
@@ -66,9 +67,9 @@ def astronaut() -> Picture:
     picture = cv2.imread(str(folder / "data" / "astronaut.png"), cv2.IMREAD_COLOR) if package else None
     if picture is None:
         raise UnknownSource("the astronaut's picture is not here: install scikit-image")
-    return cast(Picture, picture)
+    return cast(Bgr, picture)
 
 
-def portrait() -> Picture:
+def portrait() -> Bgr:
     """Return the astronaut's head, 220x220, blue first; raises UnknownSource without scikit-image."""
     return astronaut()[0:220, 110:330]

@@ -9,7 +9,8 @@ from typing import cast
 import cv2
 
 from mien.errors import SourceLost
-from producer.sources.source import READ_TIMEOUT_S, Grab, Picture
+from mien.pixels import Bgr
+from producer.sources.source import READ_TIMEOUT_S, Grab
 
 # RTSP over TCP: lost packets would tear pictures. FFmpeg waits for 20 frames to guess the frame rate, which nobody
 # needs here: with 2 the first picture comes after 0.5 s instead of 1.3 s (gst-rtsp-server, 25 fps, key frame each 1 s).
@@ -47,4 +48,4 @@ def read_video(video: cv2.VideoCapture, shown: str) -> Grab:
     read, picture = video.retrieve() if grabbed else (False, None)
     if not read or picture is None:
         raise SourceLost(f"{shown} gives no pictures any more")
-    return Grab(captured_ns, cast(Picture, picture), picture.shape[1], picture.shape[0])
+    return Grab(captured_ns, cast(Bgr, picture), picture.shape[1], picture.shape[0])

@@ -24,16 +24,16 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SourceRequest:
     """What a person may ask of a source: pictures a second (0: its own rate), and to start again at its end."""
 
     fps: float = 0.0
     loop: bool = False
 
 
-def make_source(text: str, settings: Settings, wishes: Wishes | None = None) -> Source:
+def make_source(text: str, settings: Settings, wishes: SourceRequest | None = None) -> Source:
     """Return the source that `text` names, not yet open; raises UnknownSource when it can name none."""
-    wishes = wishes or Wishes()
+    wishes = wishes or SourceRequest()
     text = text.strip()
     if not text:
         raise UnknownSource(f"the source is empty; give {KNOWN}")
@@ -46,7 +46,7 @@ def make_source(text: str, settings: Settings, wishes: Wishes | None = None) -> 
     return _stored(Path(text).expanduser(), settings, wishes)
 
 
-def _addressed(scheme: str, text: str, settings: Settings, wishes: Wishes) -> Source:
+def _addressed(scheme: str, text: str, settings: Settings, wishes: SourceRequest) -> Source:
     if scheme in ("rtsp", "rtsps"):
         return Rtsp(text)
     if scheme in ("http", "https"):
@@ -60,7 +60,7 @@ def _addressed(scheme: str, text: str, settings: Settings, wishes: Wishes) -> So
     raise UnknownSource(f"the source {without_password(text)!r} is of no known kind; give {KNOWN}")
 
 
-def _stored(path: Path, settings: Settings, wishes: Wishes) -> Source:
+def _stored(path: Path, settings: Settings, wishes: SourceRequest) -> Source:
     if path.is_dir():
         return Folder(path, settings, fps=wishes.fps, loop=wishes.loop)
     return VideoFile(path, settings, fps=wishes.fps, loop=wishes.loop)

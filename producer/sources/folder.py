@@ -12,9 +12,10 @@ import numpy as np
 
 from mien.errors import PictureError, UnknownSource
 from mien.logs import get_logger
+from mien.pixels import Bgr
 from mien.settings import Settings
 from producer.sources.jpeg import LONGEST_JPEG, jpeg_size
-from producer.sources.source import Grab, PacedSource, Picture
+from producer.sources.source import Grab, PacedSource
 
 USUAL_FPS = 1.0
 _JPEG = {".jpg", ".jpeg"}
@@ -83,7 +84,7 @@ class Folder(PacedSource):
         """Forget the list."""
         self._files = []
 
-    def _picture(self, path: Path) -> tuple[bytes | Picture, int, int]:
+    def _picture(self, path: Path) -> tuple[bytes | Bgr, int, int]:
         longest = LONGEST_JPEG if path.suffix.lower() in _JPEG else _LONGEST_FILE
         try:
             if path.stat().st_size > longest:
@@ -97,7 +98,7 @@ class Folder(PacedSource):
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
         if picture is None:
             raise PictureError("not a picture")
-        return cast(Picture, picture), picture.shape[1], picture.shape[0]
+        return cast(Bgr, picture), picture.shape[1], picture.shape[0]
 
 
 def _check_declared_size(data: bytes, most_pixels: int) -> None:

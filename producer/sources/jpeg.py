@@ -9,8 +9,9 @@ import numpy as np
 import simplejpeg
 
 from mien.errors import PictureError
+from mien.pixels import Bgr
 from mien.settings import Settings
-from producer.sources.source import Grab, Picture
+from producer.sources.source import Grab
 
 LONGEST_JPEG = 32 * 1024 * 1024
 """Bytes; no camera sends more for one picture, and the bus must not take more."""
@@ -49,10 +50,10 @@ def as_jpeg(grab: Grab, settings: Settings) -> tuple[bytes, int, int]:
     return cast(bytes, jpeg), picture.shape[1], picture.shape[0]
 
 
-def scaled_down(picture: Picture, widest: int) -> Picture:
+def scaled_down(picture: Bgr, widest: int) -> Bgr:
     """Return the picture at most `widest` pixels wide, in its own proportions."""
     height, width = picture.shape[:2]
     if width <= widest:
         return picture
     size = (widest, max(1, round(height * widest / width)))
-    return cast(Picture, cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return cast(Bgr, cv2.resize(picture, size, interpolation=cv2.INTER_AREA))

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from mien.errors import UnknownSource
+from mien.pixels import Bgr
 from producer.sources.astronaut import portrait
-from producer.sources.source import Grab, PacedSource, Picture
+from producer.sources.source import Grab, PacedSource
 
 _LIMITS = {"width": (64, 3840), "height": (48, 2160), "fps": (0.1, 240.0), "faces": (0, 16)}
 _USUAL = {"width": 1280.0, "height": 720.0, "fps": 25.0, "faces": 0.0}
@@ -53,7 +54,7 @@ class Pattern(PacedSource):
         self._field = _colour_field(2 * self._width, self._height)
         if self._faces:
             side = max(32, min(self._height // 2, self._width // (self._faces + 1)))
-            self._face = cast(Picture, cv2.resize(portrait(), (side, side), interpolation=cv2.INTER_AREA))
+            self._face = cast(Bgr, cv2.resize(portrait(), (side, side), interpolation=cv2.INTER_AREA))
 
     def read(self) -> Grab:
         """Return the next picture; there is no end."""
@@ -71,7 +72,7 @@ class Pattern(PacedSource):
     def close(self) -> None:
         """Nothing is held."""
 
-    def _drawn(self, number: int) -> Picture:
+    def _drawn(self, number: int) -> Bgr:
         shift = number * 2 % self._width
         picture = np.ascontiguousarray(self._field[:, shift : shift + self._width])
         for which in range(self._faces):
@@ -86,7 +87,7 @@ class Pattern(PacedSource):
         self._write(picture, f"{number:06d}  {time.strftime('%H:%M:%S')}")
         return picture
 
-    def _paste_face(self, picture: Picture, number: int, which: int) -> None:
+    def _paste_face(self, picture: Bgr, number: int, which: int) -> None:
         side = self._face.shape[0]
         turn = number * self._period_s * 0.4 + which
         slot = self._width / self._faces
@@ -95,7 +96,7 @@ class Pattern(PacedSource):
         x = min(max(0, x), self._width - side)
         picture[y : y + side, x : x + side] = self._face
 
-    def _write(self, picture: Picture, text: str) -> None:
+    def _write(self, picture: Bgr, text: str) -> None:
         scale = self._height / 480
         width = max(1, round(2 * scale))
         # At the bottom: the dashboard's own words lie over the top of a picture.
@@ -117,9 +118,9 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-def _colour_field(width: int, height: int) -> Picture:
+def _colour_field(width: int, height: int) -> Bgr:
     """Return soft bars that repeat after half the width, so that sliding over them never jumps."""
     angle = np.linspace(0, 4 * np.pi, width, endpoint=False, dtype=np.float32)
     shade = np.linspace(0.35, 1.0, height, dtype=np.float32)[:, None, None]
     bars = np.stack([np.sin(angle + turn) for turn in (0.0, 2.1, 4.2)], axis=-1)[None]
-    return cast(Picture, (shade * (110 + 70 * bars)).astype(np.uint8))
+    return cast(Bgr, (shade * (110 + 70 * bars)).astype(np.uint8))

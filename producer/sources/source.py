@@ -5,11 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-Picture = npt.NDArray[np.uint8]
-"""Height x width x 3, in the order blue, green, red, as OpenCV gives it."""
+from mien.pixels import Bgr
 
 READ_TIMEOUT_S = 2.0
 """A live source that says nothing for this long is lost."""
@@ -25,7 +21,7 @@ class Grab:
     """
 
     captured_ns: int
-    picture: bytes | Picture = field(repr=False)
+    picture: bytes | Bgr = field(repr=False)
     width: int
     height: int
     position_s: float = 0.0

@@ -10,9 +10,10 @@ from typing import cast
 import cv2
 
 from mien.errors import PictureError, UnknownSource
+from mien.pixels import Bgr
 from mien.settings import Settings
 from producer.sources.jpeg import jpeg_size
-from producer.sources.source import Grab, PacedSource, Picture
+from producer.sources.source import Grab, PacedSource
 
 _MJPEG = {"MJPG", "JPEG", "mjpg", "jpeg", "mjpa"}
 _LONGEST_GAP_S = 10.0
@@ -110,7 +111,7 @@ class VideoFile(PacedSource):
             return None
         if not self._raw:
             height, width = picture.shape[:2]
-            return Grab(time.monotonic_ns(), cast(Picture, picture), width, height, self._position_s)
+            return Grab(time.monotonic_ns(), cast(Bgr, picture), width, height, self._position_s)
         jpeg = picture.tobytes()
         try:
             width, height = jpeg_size(jpeg, self._settings.photo_max_pixels)

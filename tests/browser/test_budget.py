@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mien.bus.bus import Bus
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason, Frame
 from tests.browser.conftest import OpenPage
@@ -23,7 +23,7 @@ WIDTHS = """() => Object.fromEntries([...document.querySelectorAll(".spent-bar i
 
 
 @contextmanager
-def told(settings: Settings, mean_ms: float, plan: Plan | None = None, **more: int | str) -> Iterator[None]:
+def told(settings: Settings, mean_ms: float, plan: SavingsPlan | None = None, **more: int | str) -> Iterator[None]:
     """A live camera whose worker says the same budget twice a second."""
     stop, began = threading.Event(), threading.Event()
 
@@ -83,7 +83,7 @@ def test_the_budget_moves_with_the_worker_and_says_when_it_is_gone(open_page: Op
         page = open_page("/cameras/lobby")
         expect(page.locator("#p95")).to_have_text("32 ms", timeout=10_000)
         expect(page.locator("#spent")).to_have_attribute("data-late", "false")
-    with told(settings, 60.0, Plan(), level=0, why="", worker="other"):
+    with told(settings, 60.0, SavingsPlan(), level=0, why="", worker="other"):
         expect(page.locator("#p95")).to_have_text("96 ms", timeout=10_000)
         expect(page.locator("#spent")).to_have_attribute("data-late", "true")
         expect(page.locator("#plan-words")).to_have_text(

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from mien.bus.bus import Bus
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings, load_settings
 from mien.types import Camera, CameraState
@@ -86,7 +86,7 @@ def test_the_plan_for_a_number_of_cameras_is_what_workers_would_run(doctor: Doct
     (plan,) = doctor.report("--cameras", "3", "--fps", "10")["plans"]
     assert (plan["cameras"], plan["fps"]) == (3, 10)
     assert plan["workers"] == min(3, Machine.this().cores)
-    assert Plan.from_dict(plan["plan"]) == Plan()
+    assert SavingsPlan.from_dict(plan["plan"]) == SavingsPlan()
     assert plan["fits"]
     assert "10 fps" in plan["why"]
 
@@ -107,7 +107,7 @@ def test_brokers_cameras_and_workers_are_looked_at(doctor: Doctor, bus: Bus, bro
     assert lonely.exit_code == 1, "a live camera, and nobody who reads it"
     assert by_name(json.loads(lonely.stdout))["live workers"]["state"] == "failed"
 
-    note = {"pid": 7, "host": "h", "cameras": ["lobby"], "fps": 24.9, "level": 1, "plan": Plan(80).to_dict()}
+    note = {"pid": 7, "host": "h", "cameras": ["lobby"], "fps": 24.9, "level": 1, "plan": SavingsPlan(80).to_dict()}
     bus.beat("w1", note)
     bus.put_camera(Camera("lobby", CameraState.LIVE, fps=25, width=1280, height=720))
     found = by_name(doctor.report())

@@ -23,7 +23,7 @@ from flask import Flask
 from dashboard.app import create_app
 from mien.bus.budget import Budget, Quantiles
 from mien.bus.bus import Bus
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Face, Frame, FrameResult, View
 
@@ -59,12 +59,14 @@ def face(emotion_index: int = 4, confidence: float = 0.72) -> Face:
     )
 
 
-def budget(camera: str, at_ns: int, mean_ms: float = 20.0, plan: Plan | None = None, **more: int | str) -> Budget:
+def budget(
+    camera: str, at_ns: int, mean_ms: float = 20.0, plan: SavingsPlan | None = None, **more: int | str
+) -> Budget:
     """Return a minute in which frames took `mean_ms`, split over the stages, and 99 % of them 2.4 times that."""
     shares = {"queue": 0.14, "decode": 0.13, "detect": 0.28, "classify": 0.17, "track": 0.03, "draw": 0.04,
               "encode": 0.13, "publish": 0.05}  # fmt: skip
     stages = {stage: quantiles(mean_ms * share) for stage, share in shares.items()}
-    plan = plan or Plan(scan_ms=160, classify_ms=120)
+    plan = plan or SavingsPlan(scan_ms=160, classify_ms=120)
     told: dict[str, Any] = {"level": 2, "why": "4 cameras at 25 fps need 0.9 of 1 core.", "worker": "feeder", **more}
     return Budget(camera, at_ns, 60.0, 40.0, 1500, 1485, quantiles(mean_ms), stages, plan=plan, **told)
 

@@ -24,7 +24,7 @@ from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame, FrameResult
 from producer.producer import Producer
 from producer.sources.capture import set_up_opencv
-from producer.sources.choose import Wishes, make_source
+from producer.sources.choose import SourceRequest, make_source
 
 SERVERS = Path(__file__).parents[1] / "servers"
 WAIT_S = 10.0
@@ -71,7 +71,7 @@ class InThread:
         self._stop = threading.Event()
         self._settings = settings
         self._bus = Bus.from_settings(settings)
-        pictures = make_source(source, settings, Wishes(fps=fps, loop=loop))
+        pictures = make_source(source, settings, SourceRequest(fps=fps, loop=loop))
         self._producer = Producer(
             "lobby", pictures, self._bus, settings, shown=source, delivery=delivery, most_fps=fps, stop=self._stop
         )

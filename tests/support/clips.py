@@ -11,17 +11,17 @@ from typing import Any
 import av
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Face
-from models.pictures.picture import Picture
 
 WIDTH, HEIGHT = 160, 120
 TURN_RIGHT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 """The display matrix of a phone held upright: a quarter turn clockwise."""
 
-Paint = Callable[[int], Picture]
+Paint = Callable[[int], Rgb]
 
 
-def squares(number: int, width: int = WIDTH, height: int = HEIGHT) -> Picture:
+def squares(number: int, width: int = WIDTH, height: int = HEIGHT) -> Rgb:
     """A red square that goes to and fro, and from frame 20 on a green one below it to its right."""
     rgb = np.full((height, width, 3), 30, np.uint8)
     way = 30 - abs(30 - number % 60)
@@ -126,7 +126,7 @@ def cut(clip: Path, into: Path, share: float) -> Path:
     return into
 
 
-def decoded(path: Path) -> list[tuple[Fraction, Picture]]:
+def decoded(path: Path) -> list[tuple[Fraction, Rgb]]:
     """All frames of a video as players show them: time in seconds, RGB."""
     with av.open(str(path)) as container:
         track = container.streams.video[0]
@@ -147,13 +147,13 @@ class SquareFinder:
         self._seen = seen
         self.pictures = 0
 
-    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         self.pictures += len(rgbs)
         self._seen(self.pictures)
         return [tuple(_squares_in(rgb)) for rgb in rgbs], {}
 
 
-def _squares_in(rgb: Picture) -> Iterable[Face]:
+def _squares_in(rgb: Rgb) -> Iterable[Face]:
     for channel, name in ((0, "happy"), (1, "sad")):
         others = [other for other in range(3) if other != channel]
         is_square = (rgb[:, :, channel] > 130) & (rgb[:, :, others].max(axis=2) < 110)

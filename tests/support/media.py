@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from mien.errors import InputError
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 from tests.support import demo_media as media
 
 TEST_MEDIA_VARIABLE = "MIEN_TEST_MEDIA"
 YUNET_VARIABLE = "MIEN_TEST_YUNET"
 
 
-def astronaut() -> Picture:
+def astronaut() -> Rgb:
     """One face, RGB, 512×512."""
     return media.astronaut()
 

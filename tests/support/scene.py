@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Detection, Face, Frame
 from models.classifier import decide
-from models.pictures.picture import Picture, encode_jpeg
+from models.pictures.picture import encode_jpeg
 
 WIDTH, HEIGHT = 640, 360
 FRAME_NS = 40_000_000
@@ -55,12 +56,12 @@ class SceneAnalyzer:
         self.smallest: list[int | None] = []
         self.blind = 0
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         self.scans += 1
         self.smallest.append(smallest_face_px)
         return _squares(rgb)
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         self.nears += 1
         self.near_widths.append(rgb.shape[1])
         self.blind -= 1
@@ -73,13 +74,13 @@ class SceneAnalyzer:
             left = [each for each in left if each not in near[:1]]
         return tuple(answers)
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         if found:
             self.batches.append(len(found))
         return [_read(rgb, each) for rgb, each in found]
 
 
-def _squares(rgb: Picture) -> tuple[Detection, ...]:
+def _squares(rgb: Rgb) -> tuple[Detection, ...]:
     if rgb.max() < 10:
         raise ValueError("a black picture")
     mask = (rgb.max(axis=2) > 70).astype(np.uint8)
@@ -88,7 +89,7 @@ def _squares(rgb: Picture) -> tuple[Detection, ...]:
     return tuple(Detection((box[0], box[1], box[2], box[3]), 0.9) for box in boxes if box[2] > 4)
 
 
-def _read(rgb: Picture, found: Detection) -> Face:
+def _read(rgb: Rgb, found: Detection) -> Face:
     x, y, width, height = (round(value) for value in found.box)
     red, green, _ = rgb[y + height // 4 : y + height - height // 4, x + width // 4 : x + width - width // 4].mean(
         axis=(0, 1)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import Box, Detection, Face
-from models.pictures.picture import Picture
 
 PROBABILITIES = (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02)
 NEAR_SHARE = 0.1
@@ -30,28 +30,28 @@ class StubAnalyzer:
         self.nears = 0
         self.batches: list[int] = []
 
-    def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         found = [self.scan(picture) for picture in pictures]
         read = iter(self.classify([(rgb, each) for rgb, faces in zip(pictures, found, strict=True) for each in faces]))
         return [tuple(next(read) for _ in faces) for faces in found], {"detect": self.picture_ms, "classify": 0.1}
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         self.scans += 1
         time.sleep(self.picture_ms / 1000)
         return (_face_in(rgb),)
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         self.nears += 1
         time.sleep(NEAR_SHARE * self.picture_ms / 1000)
         found = _face_in(rgb)
         return tuple(found if place == 0 else None for place in range(len(boxes)))
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         self.batches.append(len(found))
         return [Face(each.box, "happy", 0.86, PROBABILITIES, 0.9, 0.2) for _, each in found]
 
 
-def _face_in(picture: Picture) -> Detection:
+def _face_in(picture: Rgb) -> Detection:
     if picture.max() == 0:
         raise ValueError("a black picture")
     left = int(np.argmax(picture.mean(axis=(0, 2))))

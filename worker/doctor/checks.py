@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from mien.bus.broker import connect
 from mien.bus.bus import Bus
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.errors import MienError
 from mien.logs import without_password
 from mien.machine import Machine
@@ -228,7 +228,7 @@ def _worker(note: dict[str, Any]) -> str:
         parts.append(f"{note['fps']:.3g} fps")
     if isinstance(note.get("plan"), dict):
         try:
-            parts.append(f"level {note.get('level', '?')}: {words(Plan.from_dict(note['plan']))}")
+            parts.append(f"level {note.get('level', '?')}: {words(SavingsPlan.from_dict(note['plan']))}")
         except (TypeError, ValueError):
             parts.append("a plan that this version does not know")
     return ", ".join(parts)

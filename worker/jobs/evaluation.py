@@ -20,17 +20,18 @@ from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
 from mien.jobs.request import Option
 from mien.jobs.view import Tally
 from mien.logs import get_logger
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
 from models.classifier import Classifier
 from models.evaluation.figures import figures_of, rule_of
-from models.evaluation.measure import Wanted, facts_of, head_of
+from models.evaluation.measure import EvaluationRequest, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
 from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
 from models.labelled.data import FilePictures, LabelledData, default_split
 from models.labelled.names import UNCLEAR
 from models.nets import weights as weights_file
-from models.pictures.picture import Picture, decode
+from models.pictures.picture import decode
 from models.runtimes.choose import open_runtime
 from worker.jobs.photos import PhotoJobs, tally_of
 from worker.jobs.resident import ResidentAnalyzer
@@ -97,7 +98,7 @@ class JobPictures:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> Rgb:
         """Return a picture; raises PictureError when it cannot be read any more."""
         # All pixels, however huge: the boxes in results are in pixels of the original.
         return decode(self.fetcher.read(self._item(row).address, 4 * self.max_pixels), self.max_pixels)
@@ -168,7 +169,7 @@ def inputs_of(data: LabelledData) -> list[Input]:
     return [Input(str(path.absolute()), str(path), _truth(data, row)) for row, path in enumerate(pictures.paths)]
 
 
-def options_of(data: LabelledData, wanted: Wanted) -> dict[str, Option]:
+def options_of(data: LabelledData, wanted: EvaluationRequest) -> dict[str, Option]:
     """Return the options of the job that evaluates `data`."""
     split = wanted.split or default_split(data) or "all"
     return {"annotate": False, "crops": wanted.crops, "source": data.source[-1000:], "split": split}

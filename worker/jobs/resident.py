@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mien.pixels import Rgb
 from mien.types import Face
-from models.pictures.picture import Picture
 from worker.live.analyse import Analyzer
 
 
@@ -21,7 +21,7 @@ class ResidentAnalyzer:
         """Below this top probability a face is `uncertain`."""
         return self._analyzer().threshold
 
-    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         """Return what the analyzer returns; the first call also loads the models (about 2 s)."""
         return self._analyzer().analyze_many(rgbs)
 

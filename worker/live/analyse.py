@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.errors import MienError, PictureError
 from mien.logs import get_logger
+from mien.pixels import Rgb
 from mien.types import Box, Detection, DropReason, Face, Frame
-from models.pictures.picture import Picture, decode
+from models.pictures.picture import decode
 from models.tracks.follow import CameraFaces
 from worker.live.collect import Drop, age_ns
 from worker.live.memory import CameraMemory
@@ -47,7 +48,7 @@ class Analyzer(Protocol):
         """Below this top probability a face is `uncertain`."""
         ...
 
-    def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         """Return the faces of each picture, and how long each stage took (ms)."""
         ...
 
@@ -65,15 +66,15 @@ class LiveAnalyzer(Protocol):
         """Side of the square that the classifier sees of a face."""
         ...
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return where the faces of a picture are."""
         ...
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Return the face at each of the boxes where one is expected, or None."""
         ...
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         """Return the face of each detection in its picture."""
         ...
 
@@ -87,13 +88,13 @@ class Analysed:
     """
 
     frame: Frame
-    picture: Picture | None = field(repr=False)
+    picture: Rgb | None = field(repr=False)
     size: tuple[int, int]
     faces: tuple[Face, ...]
     stages_ms: Mapping[str, float]
     repeats: bool = False
 
-    def pixels(self) -> Picture:
+    def pixels(self) -> Rgb:
         """Return the pixels of the frame, decoded now when they were not needed so far."""
         return decode(self.frame.jpeg, MAX_FRAME_PIXELS) if self.picture is None else self.picture
 
@@ -144,7 +145,7 @@ class BatchAnalysis:
         self,
         frames: Sequence[Frame],
         closed_ns: int,
-        plan: Plan = EVERYTHING,
+        plan: SavingsPlan = EVERYTHING,
         watched: Set[str] = frozenset(),
     ) -> tuple[list[Analysed], list[Drop]]:
         """Return the analysed frames of a batch that was closed at `closed_ns`, and those that could not be.
@@ -172,7 +173,7 @@ class BatchAnalysis:
         analysed = [_analysed(turn, each, closed_ns, stages_ms) for turn, each in zip(turns, faces, strict=True)]
         return analysed, [*failed, *more, *most]
 
-    def _turn(self, frame: Frame, plan: Plan, watched: Set[str]) -> Turn:
+    def _turn(self, frame: Frame, plan: SavingsPlan, watched: Set[str]) -> Turn:
         memory = self._memories.get(frame.camera)
         if memory is None:
             memory = self._memories[frame.camera] = self._new_memory()

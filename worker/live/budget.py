@@ -20,7 +20,7 @@ _COLUMNS = _FIRST_STAGE + len(STAGES)
 _PARTS = np.array([0.5, 0.95, 0.99])
 
 
-class Window:
+class RecentFrames:
     """The frames of one camera over the last minute, in a ring of numbers that never grows."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class Windows:
     """The windows of all cameras of a worker."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, Window] = {}
+        self._windows: dict[str, RecentFrames] = {}
 
     def note(self, camera: str, now_s: float, on_time: bool, total_ms: float, stages_ms: Mapping[str, float]) -> None:
         """Add a published frame to the window of its camera."""
         window = self._windows.get(camera)
         if window is None:
-            window = self._windows[camera] = Window()
+            window = self._windows[camera] = RecentFrames()
         window.note(now_s, on_time, total_ms, stages_ms)
 
     def summaries(self, cameras: Iterable[str], now_s: float) -> dict[str, Summary]:

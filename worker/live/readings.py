@@ -6,8 +6,8 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Protocol
 
+from mien.pixels import Rgb
 from mien.types import Detection, Face
-from models.pictures.picture import Picture
 from worker.live.due import part_to_wait
 from worker.live.memory import CameraMemory, Reading
 from worker.live.rota import Rota
@@ -22,7 +22,7 @@ class Classifier(Protocol):
         """Below this top probability a face is `uncertain`."""
         ...
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         """Return the face of each detection in its picture."""
         ...
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
+from mien.pixels import Rgb
 from mien.types import Box, Detection, Face, Frame
-from models.pictures.picture import Picture, decode
+from models.pictures.picture import decode
 from worker.live.memory import CameraMemory, Known
 
 MAX_FRAME_PIXELS = 7680 * 4320
@@ -38,12 +39,12 @@ class Turn:
 
     frame: Frame
     memory: CameraMemory
-    plan: Plan
+    plan: SavingsPlan
     is_watched: bool
     scans: bool = False
     repeats: bool = False
     shrink: Shrink = 1
-    picture: Picture | None = field(default=None, repr=False)
+    picture: Rgb | None = field(default=None, repr=False)
     found: list[Detection] = field(default_factory=list)
     missed: tuple[Known, ...] | None = None
     tracks: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class Turn:
         """Return whether a face is so small that only a scan shows well where its eyes are."""
         return max(found.box[2:]) < SMALL_BOX * self.plan.smallest_face_px * min(self.memory.size) / 720
 
-    def load(self, shrink: Shrink = 1) -> Picture:
+    def load(self, shrink: Shrink = 1) -> Rgb:
         """Return the pixels, both sides divided by `shrink`; raises PictureError."""
         if self.picture is None or self.shrink != shrink:
             self.picture, self.shrink = decode(self.frame.jpeg, MAX_FRAME_PIXELS, shrink=shrink), shrink

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from worker.tuning.costs import Costs
 from worker.tuning.ladder import words
 
@@ -74,14 +74,14 @@ class Choice:
     """
 
     level: int
-    plan: Plan
+    plan: SavingsPlan
     busy: float
     worst_ms: float
     fits: bool
     why: str
 
 
-def choose(steps: Sequence[Plan], costs: Costs, work: Work, room: Room, slower: float = 1.0) -> Choice:
+def choose(steps: Sequence[SavingsPlan], costs: Costs, work: Work, room: Room, slower: float = 1.0) -> Choice:
     """Return the first of `steps` whose load is comfortable and whose dearest frame fits the budget, else the last one.
 
     `slower`: how many times the costs were exceeded at work, as far as that is known.
@@ -96,18 +96,18 @@ def choose(steps: Sequence[Plan], costs: Costs, work: Work, room: Room, slower: 
     return Choice(len(steps) - 1, plan, busy, worst_ms, False, f"{refused}; there is no cheaper plan")
 
 
-def limit_of(steps: Sequence[Plan], level: int, room: Room) -> float:
+def limit_of(steps: Sequence[SavingsPlan], level: int, room: Room) -> float:
     """Return how busy a worker may be with a step, given what the next one would leave out."""
     leaves_out = level + 1 < len(steps) and steps[level + 1].analyse_every > steps[level].analyse_every
     return room.full if leaves_out else room.busy
 
 
-def busy_share(costs: Costs, plan: Plan, work: Work) -> float:
+def busy_share(costs: Costs, plan: SavingsPlan, work: Work) -> float:
     """Return the part of its time that a worker is busy; over 1 is more than it can do."""
     return work.cameras * work.fps * frame_ms(costs, plan, work) / 1000
 
 
-def frame_ms(costs: Costs, plan: Plan, work: Work) -> float:
+def frame_ms(costs: Costs, plan: SavingsPlan, work: Work) -> float:
     """Return what a captured frame takes on average, those that the plan leaves out included."""
     scanned = 1 / every_nth(plan.scan_ms, work.fps)
     nth = every_nth(plan.classify_ms, work.fps)
@@ -118,7 +118,7 @@ def frame_ms(costs: Costs, plan: Plan, work: Work) -> float:
     return (costs.decode_ms + (detect + classify) / costs.speedup + shown + costs.other_ms) / plan.analyse_every
 
 
-def worst_frame_ms(costs: Costs, plan: Plan, work: Work) -> float:
+def worst_frame_ms(costs: Costs, plan: SavingsPlan, work: Work) -> float:
     """Return what the dearest frame takes: one that is scanned, and all of whose faces are classified and drawn."""
     read = (costs.scan(plan.smallest_face_px) + costs.classify(work.faces)) / costs.speedup
     shown = costs.draw_ms * work.faces / 2 + costs.encode_ms if work.watched_part else 0.0
@@ -130,7 +130,7 @@ def every_nth(interval_ms: float, fps: float) -> int:
     return max(1, int(interval_ms * fps / 1000 + 0.5))
 
 
-def _too_much(plan: Plan, busy: float, worst_ms: float, work: Work, room: Room, limit: float) -> str:
+def _too_much(plan: SavingsPlan, busy: float, worst_ms: float, work: Work, room: Room, limit: float) -> str:
     if busy > limit:
         shared = f"{count(room.workers, 'worker')} on {count(room.cores, 'core')}"
         return f"{_cameras(work)}: {words(plan)} would take {busy:.2f} of a core, more than {limit:.2f} ({shared})"
@@ -140,7 +140,7 @@ def _too_much(plan: Plan, busy: float, worst_ms: float, work: Work, room: Room, 
     return ""
 
 
-def _enough(plan: Plan, busy: float, work: Work) -> str:
+def _enough(plan: SavingsPlan, busy: float, work: Work) -> str:
     if not work.cameras:
         return "no cameras yet"
     return f"{_cameras(work)}: {words(plan)} takes {busy:.2f} of a core"

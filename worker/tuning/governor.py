@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.logs import get_logger
 from worker.tuning.choose import COMFORTABLE_BUSY, FULL_BUSY, Choice, Room, Work, busy_share, choose
 from worker.tuning.costs import GUESS, Costs
@@ -44,7 +44,7 @@ _FORGET_S = 5.0
 _LEARNING = 0.2
 _SLOWEST, _FASTEST = 4.0, 0.25
 
-Ready = Callable[[Plan, Collection[tuple[int, int]]], bool]
+Ready = Callable[[SavingsPlan, Collection[tuple[int, int]]], bool]
 """Says whether all nets of a plan are ready for frames of these sizes (width, height), and starts making them so."""
 
 log = get_logger(__name__)
@@ -66,7 +66,7 @@ class Governor:
 
     def __init__(
         self,
-        steps: Sequence[Plan] = (EVERYTHING,),
+        steps: Sequence[SavingsPlan] = (EVERYTHING,),
         costs: Costs = GUESS,
         room: Room | None = None,
         ready: Ready | None = None,
@@ -91,7 +91,7 @@ class Governor:
         self._odd_rate_s: float | None = None
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> SavingsPlan:
         """What to do on each frame now."""
         return self._steps[self._level]
 
@@ -255,7 +255,7 @@ class Governor:
         self._take(max(same_nets, default=self._level), why)
         return False
 
-    def _is_ready(self, plan: Plan) -> bool:
+    def _is_ready(self, plan: SavingsPlan) -> bool:
         same_nets = plan.smallest_face_px == self.plan.smallest_face_px
         return same_nets or self._ready is None or self._ready(plan, self._shapes)
 

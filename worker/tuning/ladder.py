@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings
 
 SMALLEST_FACE_PX = EVERYTHING.smallest_face_px
@@ -11,7 +11,7 @@ COARSER = 4 / 3
 """By how much the smallest face grows in one step; the next one is twice the first size."""
 
 
-def ladder(settings: Settings) -> tuple[Plan, ...]:
+def ladder(settings: Settings) -> tuple[SavingsPlan, ...]:
     """Return the plans that a worker may run, dearest first; at least one.
 
     What a setting gives is the same in every step, and steps that differ in nothing else are left out. With
@@ -20,25 +20,25 @@ def ladder(settings: Settings) -> tuple[Plan, ...]:
     smallest_px = settings.smallest_face_px
     mid_px, large_px = round(smallest_px * COARSER), 2 * smallest_px
     steps = [
-        Plan(smallest_face_px=smallest_px),
-        Plan(scan_ms=80, smallest_face_px=smallest_px),
-        Plan(scan_ms=120, smallest_face_px=smallest_px),
-        Plan(scan_ms=160, classify_ms=80, smallest_face_px=smallest_px),
-        Plan(scan_ms=160, classify_ms=120, smallest_face_px=smallest_px),
-        Plan(scan_ms=160, classify_ms=120, smallest_face_px=mid_px),
-        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px),
-        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2),
-        Plan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2, analyse_every=2),
+        SavingsPlan(smallest_face_px=smallest_px),
+        SavingsPlan(scan_ms=80, smallest_face_px=smallest_px),
+        SavingsPlan(scan_ms=120, smallest_face_px=smallest_px),
+        SavingsPlan(scan_ms=160, classify_ms=80, smallest_face_px=smallest_px),
+        SavingsPlan(scan_ms=160, classify_ms=120, smallest_face_px=smallest_px),
+        SavingsPlan(scan_ms=160, classify_ms=120, smallest_face_px=mid_px),
+        SavingsPlan(scan_ms=160, classify_ms=120, smallest_face_px=large_px),
+        SavingsPlan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2),
+        SavingsPlan(scan_ms=160, classify_ms=120, smallest_face_px=large_px, view_every=2, analyse_every=2),
     ]
     if settings.tune == "off":
         steps = steps[:1]
     return tuple(dict.fromkeys(_with_given(plan, settings) for plan in steps))
 
 
-def words(plan: Plan) -> str:
+def words(plan: SavingsPlan) -> str:
     """Return what a plan does, in words.
 
-    >>> words(Plan(scan_ms=120, classify_ms=80))
+    >>> words(SavingsPlan(scan_ms=120, classify_ms=80))
     'scan every 120 ms, classify every 80 ms'
     """
     said = []
@@ -55,8 +55,8 @@ def words(plan: Plan) -> str:
     return ", ".join(said) or "everything on every frame"
 
 
-def _with_given(plan: Plan, settings: Settings) -> Plan:
-    return Plan(
+def _with_given(plan: SavingsPlan, settings: Settings) -> SavingsPlan:
+    return SavingsPlan(
         scan_ms=plan.scan_ms if settings.scan_ms is None else settings.scan_ms,
         classify_ms=plan.classify_ms if settings.classify_ms is None else settings.classify_ms,
         smallest_face_px=settings.smallest_face_px if is_given(settings) else plan.smallest_face_px,

@@ -14,11 +14,12 @@ import numpy as np
 from mien.errors import MienError
 from mien.logs import get_logger
 from mien.machine import Machine
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Box, Detection, Face
 from models.nets import weights as weights_file
 from models.pictures.overlay import draw_faces
-from models.pictures.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from models.runtimes.choose import ClassifierRuntime, Faces, RuntimeName, open_runtime
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs
@@ -51,15 +52,15 @@ class Reader(Protocol):
         """The name of the runtime in use."""
         ...
 
-    def scan(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Search a whole picture."""
         ...
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         """Look for faces where they are expected."""
         ...
 
-    def classify(self, found: Sequence[tuple[Picture, Detection]]) -> list[Face]:
+    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
         """Read faces."""
         ...
 
@@ -160,11 +161,11 @@ def installed_runtimes(settings: Settings) -> list[RuntimeName]:
     return [name for name in names if importlib.util.find_spec(name) is not None]
 
 
-def _scan(reader: Reader, rgb: Picture, smallest_face_px: int) -> Callable[[], object]:
+def _scan(reader: Reader, rgb: Rgb, smallest_face_px: int) -> Callable[[], object]:
     return lambda: reader.scan(rgb, smallest_face_px)
 
 
-def _classify(reader: Reader, faces: Sequence[tuple[Picture, Detection]]) -> Callable[[], object]:
+def _classify(reader: Reader, faces: Sequence[tuple[Rgb, Detection]]) -> Callable[[], object]:
     return lambda: reader.classify(faces)
 
 

@@ -7,8 +7,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from mien.pixels import Rgb
 from mien.types import Box, Detection
-from models.pictures.picture import Picture, encode_jpeg
+from models.pictures.picture import encode_jpeg
 
 WIDTH, HEIGHT = 1280, 720
 _SEED = 20
@@ -28,7 +29,7 @@ FACES: tuple[Box, ...] = (
 
 
 @cache
-def picture() -> Picture:
+def picture() -> Rgb:
     """Return the picture, the same one every time; not to be changed."""
     random = np.random.default_rng(_SEED)
     ground = random.integers(30, 220, (9, 16, 3), dtype=np.uint8)

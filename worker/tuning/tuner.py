@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings
@@ -42,7 +42,7 @@ class Tuned:
     settings: Settings
     machine: Machine
     costs: Costs
-    steps: tuple[Plan, ...]
+    steps: tuple[SavingsPlan, ...]
     known: bool
 
     @property
@@ -117,7 +117,7 @@ class Nets:
         self._ready: set[tuple[int, tuple[int, int]]] = set()
         self._thread: threading.Thread | None = None
 
-    def __call__(self, plan: Plan, shapes: Collection[tuple[int, int]]) -> bool:
+    def __call__(self, plan: SavingsPlan, shapes: Collection[tuple[int, int]]) -> bool:
         """Return whether all is ready for a plan and frames of these sizes; if not, it is begun."""
         wanted = {(plan.smallest_face_px, shape) for shape in shapes or (USUAL_SHAPE,)}
         missing = wanted - self._ready
@@ -152,7 +152,7 @@ class _Opened:
     settings: Settings
 
 
-def _measured_now(settings: Settings, machine: Machine, steps: tuple[Plan, ...], cache: Cache) -> Tuned:
+def _measured_now(settings: Settings, machine: Machine, steps: tuple[SavingsPlan, ...], cache: Cache) -> Tuned:
     started_s = time.monotonic()
     opened, costs = _open_measured(settings, machine, started_s + LONGEST_S)
     cache.save(costs)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.quality.agreement import DEMO_CLIP, Clip, Targets, Way, compare, main, match, read_clip, steady_faces
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings
 from mien.types import Box, Face
 from models.analyzer import PixelAnalyzer, open_analyzer
@@ -15,7 +15,7 @@ from models.pictures.picture import encode_jpeg
 from tests.support.demo_media import clip
 from tests.support.media import camera_clip, demo_media
 
-STRONGEST = Plan(scan_ms=160, classify_ms=120)
+STRONGEST = SavingsPlan(scan_ms=160, classify_ms=120)
 PROBABILITIES = (0.0, 0.0, 0.0, 0.0, 0.9, 0.1, 0.0, 0.0)
 
 

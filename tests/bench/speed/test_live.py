@@ -6,7 +6,7 @@ import pytest
 
 from bench.scene.clips import looped_people
 from bench.speed import live
-from bench.speed.live import Wishes, apart, middle, percentiles, shares
+from bench.speed.live import LiveOptions, apart, middle, percentiles, shares
 from mien.types import Counts
 
 pytest.importorskip("av", reason="PyAV is not installed: mien[video]")
@@ -34,15 +34,15 @@ def test_percentiles_of_nothing_are_none() -> None:
 
 
 def test_workers_are_as_many_as_cameras_and_cores() -> None:
-    assert Wishes(cameras=1).workers_started == 1
-    assert Wishes(cameras=64, workers=3).workers_started == 3
+    assert LiveOptions(cameras=1).workers_started == 1
+    assert LiveOptions(cameras=64, workers=3).workers_started == 3
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mjpeg", [False, True])
 def test_a_camera_is_measured_from_the_producer_to_the_viewer(tmp_path: Path, mjpeg: bool) -> None:
-    wishes = Wishes(cameras=1, seconds=3, warm_s=1, mjpeg=mjpeg)
+    wishes = LiveOptions(cameras=1, seconds=3, warm_s=1, mjpeg=mjpeg)
     measured = live.measure(wishes, tmp_path / "site", tmp_path / "clips")
     assert looped_people(tmp_path / "clips", mjpeg=mjpeg).stat().st_size > 100_000
     assert {"cameras", "on_time_share", "latency_ms", "viewer_latency_ms", "rss_mib", "cpu_share", "dropped"} <= set(

@@ -8,7 +8,7 @@ import pytest
 from bench.report.machine import Spread, cores, cpu_s, describe, rss_mib
 from bench.scene.pictures import KINDS, Kind, write_folder
 from bench.speed import kernels, memory, photos
-from bench.speed.photos import Outcome, Pace, Plan
+from bench.speed.photos import Outcome, Pace, PhotoRounds
 from models.pictures.picture import decode
 
 
@@ -62,7 +62,7 @@ def test_the_kernels_are_measured_stage_by_stage(tmp_path: Path, capsys: pytest.
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_photos_are_measured_through_the_real_queue(tmp_path: Path) -> None:
-    outcome = photos.measure(Plan(pictures=32, fer_pictures=0, rounds=1), tmp_path)
+    outcome = photos.measure(PhotoRounds(pictures=32, fer_pictures=0, rounds=1), tmp_path)
     summary = photos.summary(outcome)
     assert set(summary["ways"]) == {"kernels", "one", "two"}
     # The target is 0.9, on a machine with nothing else to do.

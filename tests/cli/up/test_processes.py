@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cli.up.processes import Staff
+from cli.up.processes import WorkerScaler
 from mien.bus.bus import Bus
 from mien.machine import Machine
 from mien.settings import Settings
@@ -23,7 +23,7 @@ def put_cameras(bus: Bus, *states: CameraState) -> None:
 def test_there_are_as_many_workers_as_live_cameras_up_to_the_most(bus: Bus, live: int, most: int, hired: int) -> None:
     put_cameras(bus, *[CameraState.LIVE] * live, CameraState.FAILED, CameraState.CONNECTING)
     calls: list[int] = []
-    staff = Staff(bus, most, lambda: calls.append(1))
+    staff = WorkerScaler(bus, most, lambda: calls.append(1))
     for _ in range(8):
         staff.look()
     assert len(calls) == hired
@@ -31,7 +31,7 @@ def test_there_are_as_many_workers_as_live_cameras_up_to_the_most(bus: Bus, live
 
 def test_workers_stay_when_cameras_go(bus: Bus) -> None:
     calls: list[int] = []
-    staff = Staff(bus, 4, lambda: calls.append(1))
+    staff = WorkerScaler(bus, 4, lambda: calls.append(1))
     put_cameras(bus, CameraState.LIVE, CameraState.LIVE)
     staff.look()
     put_cameras(bus, CameraState.ENDED, CameraState.ENDED)
@@ -44,7 +44,7 @@ def test_workers_stay_when_cameras_go(bus: Bus) -> None:
 def test_a_bus_that_is_away_is_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = f"unix://{tmp_path_factory.mktemp('x')}/no.sock"
     stopping = threading.Event()
-    staff = Staff(Bus(nowhere, Settings()), 4, lambda: pytest.fail("nobody is needed"))
+    staff = WorkerScaler(Bus(nowhere, Settings()), 4, lambda: pytest.fail("nobody is needed"))
     thread = threading.Thread(target=staff.watch, args=(stopping,))
     thread.start()
     thread.join(1.5)

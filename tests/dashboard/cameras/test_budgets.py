@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS, plan_words
 from mien.bus.budget import STAGES
 from mien.bus.bus import Bus
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
 from tests.dashboard.conftest import Dashboard, Feeder, budget
 
@@ -34,11 +34,11 @@ def test_a_plan_is_told_in_plain_words() -> None:
     assert plan_words(EVERYTHING) == (
         "Searches the whole frame every time; reads emotions on every frame; faces from 48 px."
     )
-    assert plan_words(Plan(scan_ms=160, classify_ms=120)) == (
+    assert plan_words(SavingsPlan(scan_ms=160, classify_ms=120)) == (
         "Searches the whole frame every 160 ms and follows faces in between; reads emotions every 120 ms;"
         " faces from 48 px."
     )
-    words = plan_words(Plan(smallest_face_px=64, view_every=2, analyse_every=3))
+    words = plan_words(SavingsPlan(smallest_face_px=64, view_every=2, analyse_every=3))
     assert words.endswith("faces from 64 px; draws every 2nd picture; analyses every 3rd frame and drops the others.")
 
 

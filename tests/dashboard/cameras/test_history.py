@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dashboard.cameras.history import MINUTE_S, History, Window
+from dashboard.cameras.history import MINUTE_S, History, Interval
 from mien.types import Counts
 
 
@@ -44,7 +44,7 @@ def test_a_camera_that_began_anew_has_a_new_history() -> None:
     history = History()
     history.note(0.0, counts(1000, on_time=1000))
     history.note(1.0, counts(3, on_time=2))
-    assert history.window(MINUTE_S) == Window(counts=counts(0))
+    assert history.window(MINUTE_S) == Interval(counts=counts(0))
     history.note(3.0, counts(53, on_time=52))
     assert history.window(MINUTE_S).counts.captured == 50
 

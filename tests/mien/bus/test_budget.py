@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mien.bus.budget import Budget, Quantiles
 from mien.bus.bus import Bus
-from mien.bus.plan import Plan
+from mien.bus.plan import SavingsPlan
 
 A_BUDGET = Budget(
     camera="lobby",
@@ -16,7 +16,7 @@ A_BUDGET = Budget(
     total=Quantiles(18.0, 17.5, 24.25, 31.0),
     stages={"detect": Quantiles(9.0, 8.0, 14.0, 15.0)},
     worker="w1",
-    plan=Plan(scan_ms=80, smallest_face_px=64),
+    plan=SavingsPlan(scan_ms=80, smallest_face_px=64),
     level=2,
     why="2 cameras",
 )
@@ -35,4 +35,4 @@ def test_the_bus_keeps_the_last_budget_of_each_camera_until_it_is_forgotten(bus:
 
 
 def test_a_plan_that_a_later_version_wrote_is_read() -> None:
-    assert Plan.from_dict({"scan_ms": "80", "unheard_of": 1}) == Plan(scan_ms=80.0)
+    assert SavingsPlan.from_dict({"scan_ms": "80", "unheard_of": 1}) == SavingsPlan(scan_ms=80.0)

@@ -21,7 +21,7 @@ from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry
 from models.training.conditions import CONDITIONS_NAME
 from models.training.faces import Cutting, read_training_data
-from models.training.plan import Plan
+from models.training.plan import TrainingPlan
 from tests.support.tiny_faces import picture, write_npz
 
 ROOT = Path(weights_file.__file__).parents[2]
@@ -162,12 +162,12 @@ def test_an_npz_is_cleaned_into_an_npz_to_train_on(tmp_path: Path) -> None:
 
 def test_every_fold_has_faces_and_the_others_a_batch() -> None:
     labels = np.array([0] * 8 + [1] * 8)
-    places = places_of("faces", labels, np.arange(16), 4, Plan(batch=12))
+    places = places_of("faces", labels, np.arange(16), 4, TrainingPlan(batch=12))
     assert np.bincount(places).tolist() == [4, 4, 4, 4]
     with pytest.raises(InputError, match=r"faces has too few faces \(16\) for 9 folds"):
-        places_of("faces", labels, np.arange(16), 9, Plan(batch=2))
+        places_of("faces", labels, np.arange(16), 9, TrainingPlan(batch=2))
     # Four different faces, but no more than two of an emotion.
     with pytest.raises(InputError, match=r"too few different faces \(4 of 16 without copies\) for 3 folds"):
-        places_of("faces", labels, np.arange(16) // 4 * 4, 3, Plan(batch=2))
+        places_of("faces", labels, np.arange(16) // 4 * 4, 3, TrainingPlan(batch=2))
     with pytest.raises(InputError, match="12 training pictures are fewer than one batch of 13"):
-        places_of("faces", labels, np.arange(16), 4, Plan(batch=13))
+        places_of("faces", labels, np.arange(16), 4, TrainingPlan(batch=13))

@@ -22,8 +22,8 @@ from models.comparing.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Compariso
 from models.comparing.timing import RUNTIMES
 from models.nets import weights as weights_file
 from models.training.exporting.export import random_weights
-from models.training.plan import Listener, Plan
-from models.training.run import Finished, Wanted
+from models.training.plan import Listener, TrainingPlan
+from models.training.run import Finished, TrainingRequest
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.tiny_faces import write_npz
 
@@ -86,9 +86,9 @@ def test_no_number_of_the_printed_tables_is_cut(width: int) -> None:
 def test_whether_the_pictures_are_crops_reaches_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crops: bool
 ) -> None:
-    trained: list[Wanted] = []
+    trained: list[TrainingRequest] = []
 
-    def train(data: Path, wanted: Wanted, *_: object) -> Finished:
+    def train(data: Path, wanted: TrainingRequest, *_: object) -> Finished:
         trained.append(wanted)
         raise InputError("enough")
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_written_is_refused_before_a_training(
 
     data = write_npz(tmp_path / "faces.npz", per_split=(16, 8, 8))
     found = comparing.compare(
-        data, ["convnext-atto", "mobilenetv2"], Wanted(), Plan(minutes=1), tmp_path / "out", listen
+        data, ["convnext-atto", "mobilenetv2"], TrainingRequest(), TrainingPlan(minutes=1), tmp_path / "out", listen
     )
     with pytest.raises(InputError, match="cannot be written"):
         next(found)

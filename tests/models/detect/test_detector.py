@@ -10,13 +10,13 @@ import pytest
 
 from bench.quality.recall import FOUND_IOU
 from mien.errors import RuntimeMissing, SettingsError
+from mien.pixels import Rgb
 from mien.types import Box
 from models.detect.blazeface import BlazeFace, model_path
 from models.detect.candidates import Candidates, merge
 from models.detect.canvas import canvas_for
 from models.detect.detector import Detector, open_detector
 from models.detect.windows import overlap
-from models.pictures.picture import Picture
 from tests.support.demo_media import clip, photo
 from tests.support.media import astronaut, demo_media, yunet_file
 
@@ -78,7 +78,7 @@ def test_a_picture_of_any_size_and_shape_is_searched(blazeface: Detector, size: 
 
 
 def test_a_face_that_fills_the_picture_is_found(blazeface: Detector) -> None:
-    close: Picture = np.ascontiguousarray(astronaut()[40:200, 140:310])
+    close: Rgb = np.ascontiguousarray(astronaut()[40:200, 140:310])
     assert len(blazeface.detect(close)) == 1
     assert len(blazeface.detect(cv2.resize(close, (1020, 960)))) == 1
 
@@ -129,8 +129,8 @@ def test_the_net_of_free_shape_computes_what_a_net_of_its_own_computes(monkeypat
 def test_a_large_frame_is_halved_until_one_more_step_reaches_the_canvas() -> None:
     fine = canvas_for(3001, 2003, 384)
     rng = np.random.default_rng(0)
-    noise: Picture = rng.integers(0, 256, (2003, 3001, 3), np.uint8)
-    flat: Picture = cv2.resize(np.asarray(cv2.resize(noise, (6, 4)), np.uint8), (3001, 2003))
+    noise: Rgb = rng.integers(0, 256, (2003, 3001, 3), np.uint8)
+    flat: Rgb = cv2.resize(np.asarray(cv2.resize(noise, (6, 4)), np.uint8), (3001, 2003))
     assert abs(fine.shrink(noise).mean() - noise.mean()) < 1
     # What a mean over areas gives, and not a sample of single pixels: noise of 74 grey levels all but vanishes.
     assert fine.shrink(noise).std() < 0.35 * noise.std()

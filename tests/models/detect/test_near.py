@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.types import Box, Detection
 from models.detect import blazeface as blazeface_module
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import Detector, open_detector
 from models.detect.windows import overlap
-from models.pictures.picture import Picture
 from tests.support.demo_media import clip, photo
 from tests.support.media import astronaut, demo_media, yunet_file
 
@@ -34,7 +34,7 @@ def detector(request: pytest.FixtureRequest) -> Detector:
     return open_detector(name, yunet=yunet_file() if name == "yunet" else None)
 
 
-def _on_frame(scale: float = 1.0, x: float = 0.0, y: float = 0.0, turned: float = 0.0) -> Picture:
+def _on_frame(scale: float = 1.0, x: float = 0.0, y: float = 0.0, turned: float = 0.0) -> Rgb:
     """The astronaut on a frame of 1280×720, as large as given, moved and turned (degrees) about her face."""
     matrix = cv2.getRotationMatrix2D((223, 119), turned, scale)
     matrix[:, 2] += (400 + x - 223, 300 + y - 119)
@@ -146,7 +146,7 @@ def test_five_people_keep_their_faces(blazeface: Detector) -> None:
 @pytest.mark.parametrize("edge", ["left", "top"])
 def test_a_face_at_the_edge_of_the_frame_is_followed(blazeface: Detector, edge: str) -> None:
     whole = astronaut()
-    frame: Picture = np.ascontiguousarray(whole[:, 185:] if edge == "left" else whole[70:])
+    frame: Rgb = np.ascontiguousarray(whole[:, 185:] if edge == "left" else whole[70:])
     expected = _largest(blazeface.detect(frame))
     (found,) = blazeface.near(frame, [expected.box])
     assert found is not None
@@ -154,7 +154,7 @@ def test_a_face_at_the_edge_of_the_frame_is_followed(blazeface: Detector, edge: 
 
 
 def test_a_face_that_fills_the_frame_is_followed_on_windows_larger_than_the_frame(blazeface: Detector) -> None:
-    close: Picture = np.ascontiguousarray(astronaut()[40:200, 140:310])
+    close: Rgb = np.ascontiguousarray(astronaut()[40:200, 140:310])
     for size in ((1020, 960), (170, 160), (68, 64)):
         frame = np.asarray(cv2.resize(close, size, interpolation=cv2.INTER_AREA), np.uint8)
         faces = blazeface.detect(frame)

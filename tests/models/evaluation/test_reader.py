@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Detection
 from models.align import Square
 from models.classifier import Classifier
@@ -16,7 +17,6 @@ from models.evaluation.score import softmax
 from models.labelled.data import ArrayPictures, read_labelled
 from models.labelled.ferplus import face_set, prepare, read_npz
 from models.nets.weights import CropGeometry
-from models.pictures.picture import Picture
 from models.runtimes.choose import open_runtime
 from models.training.exporting.export import random_weights
 from tests.support.labelled_pictures import write_class_folders
@@ -43,7 +43,7 @@ class Finds:
     def __init__(self, *faces: Detection) -> None:
         self.faces = faces
 
-    def detect(self, rgb: Picture) -> Sequence[Detection]:
+    def detect(self, rgb: Rgb) -> Sequence[Detection]:
         assert rgb.shape[2] == 3
         return self.faces
 

@@ -13,7 +13,7 @@ from mien.errors import InputError
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.evaluation import plots
-from models.evaluation.measure import Wanted, chosen_part, measure, recorded
+from models.evaluation.measure import EvaluationRequest, chosen_part, measure, recorded
 from models.evaluation.page import page
 from models.evaluation.report import Evaluation, plots_of, prepare_folder, rows_of, worst_mistakes, write_report
 from models.evaluation.score import score
@@ -31,7 +31,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     write_class_folders(folder / "faces", {"happy": HAPPY, "sad": SAD, "fear": FEAR, "uncertain": 0}, each=6)
     (folder / "faces" / "sad" / "<b>&.png").write_bytes(b"")
     weights = weights_file.save(random_weights(), folder / "random.zip")
-    wanted = Wanted(crops=True, corruptions=True)
+    wanted = EvaluationRequest(crops=True, corruptions=True)
     data = chosen_part(read_labelled(folder / "faces"), wanted)
     return measure(data, wanted, Settings(weights=weights, runtime="onnxruntime"))
 

@@ -15,10 +15,11 @@ import pytest
 import mien
 from mien import FaceAnalyzer
 from mien.errors import InputError, PictureError, SettingsError, VideoError
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import open_analyzer
-from models.pictures.picture import Picture, decode
+from models.pictures.picture import decode
 from tests.support.media import astronaut, demo_media
 
 
@@ -53,7 +54,7 @@ def test_many_pictures_come_in_order_and_one_that_cannot_be_read_keeps_its_place
     analyzer: FaceAnalyzer, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.jpg").touch()
-    given: list[Path | Picture] = [astronaut(), tmp_path / "empty.jpg", demo_media("multi_face.jpg")] * 4
+    given: list[Path | Rgb] = [astronaut(), tmp_path / "empty.jpg", demo_media("multi_face.jpg")] * 4
     results = list(analyzer.analyze_many(given, errors="keep"))
     assert [len(result.faces) for result in results] == [1, 0, 5] * 4
     assert [bool(result.reason) for result in results] == [False, True, False] * 4
@@ -73,7 +74,7 @@ def test_a_picture_that_cannot_be_read_is_an_error_after_those_before_it(
 def test_pictures_are_read_as_they_are_asked_for(analyzer: FaceAnalyzer) -> None:
     asked = []
 
-    def endless() -> Iterator[Picture]:
+    def endless() -> Iterator[Rgb]:
         while True:
             asked.append(1)
             yield astronaut()

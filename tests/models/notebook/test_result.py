@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from mien.errors import PictureError, RuntimeMissing
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Face, FrameResult
 from models.notebook.result import PictureResult
 from models.pictures.given import photo_of, whole
 from models.pictures.overlay import GREEN, draw_faces
 from models.pictures.photo import Photo
-from models.pictures.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 
 HAPPY = (0.01, 0.01, 0.01, 0.01, 0.9, 0.04, 0.01, 0.01)
 FACE = Face((100.0, 60.0, 80.0, 90.0), "happy", 0.9, HAPPY, 0.8, 0.2)
@@ -30,11 +31,11 @@ TRACKED = Face(
 )
 
 
-def grey(height: int = 300, width: int = 400) -> Picture:
+def grey(height: int = 300, width: int = 400) -> Rgb:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-def a_result(*faces: Face, rgb: Picture | None = None, seconds: float | None = None) -> PictureResult:
+def a_result(*faces: Face, rgb: Rgb | None = None, seconds: float | None = None) -> PictureResult:
     picture = grey() if rgb is None else rgb
     return PictureResult.of("a.jpg", whole(picture), faces, partial(photo_of, picture), 25 if seconds else 0, seconds)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.types import Box, Face
 from models.pictures.overlay import COLOURS, GREEN, GREY, RED, Bar, draw_faces, label_of, place_bar
-from models.pictures.picture import Picture
 
 EVEN = (0.125,) * 8
 
@@ -16,7 +16,7 @@ def _face(box: Box, emotion: str = "happy", confidence: float = 0.53, label: str
     return Face(box, emotion, confidence, EVEN, 0.0, 0.0, label=label, label_confidence=0.77 if label else 0.0)
 
 
-def _frame(width: int = 1280, height: int = 720) -> Picture:
+def _frame(width: int = 1280, height: int = 720) -> Rgb:
     return np.full((height, width, 3), 90, np.uint8)
 
 

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.photo import HUGE_PIXELS, pixels_in_memory, read_photo, shrink_of
-from models.pictures.picture import Header, Picture, decode, encode_jpeg
+from models.pictures.picture import Header, decode, encode_jpeg
 from tests.support.media import demo_media
 
 
@@ -76,7 +77,7 @@ def test_a_huge_photo_keeps_the_size_of_the_original_upright() -> None:
 
 def test_a_huge_photo_says_what_the_whole_picture_says(analyzer: PixelAnalyzer) -> None:
     small = decode(demo_media("multi_face.jpg").read_bytes())
-    huge: Picture = np.asarray(cv2.resize(small, (6000, 4002), interpolation=cv2.INTER_CUBIC), np.uint8)
+    huge: Rgb = np.asarray(cv2.resize(small, (6000, 4002), interpolation=cv2.INTER_CUBIC), np.uint8)
     data = encode_jpeg(huge, 90)
     photo = read_photo(data)
     assert photo.pixels.shape == (2001, 3000, 3)

@@ -16,11 +16,12 @@ import tifffile
 from PIL import Image, ImageOps
 
 from mien.errors import PictureError
-from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg, read_header
+from mien.pixels import Rgb
+from models.pictures.picture import MAX_PIXELS, decode, encode_jpeg, read_header
 from tests.support.media import astronaut, demo_media
 
 
-def _encoded(rgb: Picture, suffix: str) -> bytes:
+def _encoded(rgb: Rgb, suffix: str) -> bytes:
     return bytes(cv2.imencode(suffix, rgb[:, :, ::-1])[1].tobytes())
 
 
@@ -105,7 +106,7 @@ def test_a_grey_jpeg_becomes_rgb() -> None:
     assert np.array_equal(rgb[:, :, 0], rgb[:, :, 2])
 
 
-def pillow_rgb(data: bytes) -> Picture:
+def pillow_rgb(data: bytes) -> Rgb:
     """What Pillow shows: upright, and over white."""
     with Image.open(io.BytesIO(data)) as opened:
         picture = ImageOps.exif_transpose(opened)
@@ -222,7 +223,7 @@ def test_floating_point_pixels_are_refused() -> None:
         decode(out.getvalue())
 
 
-def ycck(rgb: Picture) -> bytes:
+def ycck(rgb: Rgb) -> bytes:
     """A JPEG as Photoshop writes them: inverted CMYK whose first three channels went through YCbCr."""
     ycbcr = Image.fromarray(rgb).convert("YCbCr")
     black = Image.new("L", ycbcr.size, 255)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.training.augment import augment, cut_out, degrade, relight, warp
-from models.training.plan import Augmentation, Plan, learning_rate
+from models.training.plan import Augmentation, TrainingPlan, learning_rate
 from tests.support.tiny_faces import picture
 
 STILL = Augmentation(rotation_deg=0, shift=0, scale=1, shear=0, flip=0, light=0, degrade=0, cutout=0)
@@ -65,7 +65,7 @@ def test_single_changes_keep_size(rng: np.random.Generator) -> None:
 
 
 def test_the_schedule_warms_up_peaks_and_ends_low() -> None:
-    plan = Plan(learning_rate=1e-3, warm_up_steps=100)
+    plan = TrainingPlan(learning_rate=1e-3, warm_up_steps=100)
     assert learning_rate(plan, 0, 0.0) == pytest.approx(1e-5)
     assert learning_rate(plan, 100, 0.0) == pytest.approx(1e-3)
     assert learning_rate(plan, 5000, 0.5) == pytest.approx(0.505e-3)

@@ -8,7 +8,7 @@ from models.evaluation.score import score
 from models.labelled.ferplus import FaceSet
 from models.training.batches import batches, class_weights
 from models.training.exporting.prior import FLOOR_FACES, PROMISED_RECALL, SLACK, floor_of, shift
-from models.training.plan import Augmentation, Plan
+from models.training.plan import Augmentation, TrainingPlan
 
 
 def faces(sizes: tuple[int, ...]) -> FaceSet:
@@ -18,7 +18,7 @@ def faces(sizes: tuple[int, ...]) -> FaceSet:
 
 
 def test_a_resumed_epoch_sees_the_batches_it_would_have_seen() -> None:
-    data, plan = faces((8,) * 8), Plan(batch=16, balance=0.5, augmentation=Augmentation(mixup=0.5))
+    data, plan = faces((8,) * 8), TrainingPlan(batch=16, balance=0.5, augmentation=Augmentation(mixup=0.5))
     whole = list(batches(data, plan, 32, epoch=3))
     rest = list(batches(data, plan, 32, epoch=3, first=2))
     assert len(whole) == 4
@@ -29,7 +29,7 @@ def test_a_resumed_epoch_sees_the_batches_it_would_have_seen() -> None:
 
 def test_rare_classes_come_more_often_when_asked() -> None:
     data = faces((400, 4, 4, 4, 400, 400, 4, 4))
-    plain, fair = Plan(batch=100), Plan(batch=100, balance=1.0)
+    plain, fair = TrainingPlan(batch=100), TrainingPlan(batch=100, balance=1.0)
     counts = [sum(batch.targets.sum(axis=0) for batch in batches(data, plan, 32, 0)) for plan in (plain, fair)]
     assert counts[0][1] <= 4
     assert counts[1][1] > 75

@@ -11,14 +11,14 @@ import pytest
 from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.training.conditions import CONDITIONS_NAME, Conditions, conditions_of, fingerprint, need_same, record
-from models.training.plan import Plan
-from models.training.run import Wanted
+from models.training.plan import TrainingPlan
+from models.training.run import TrainingRequest
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.tiny_faces import write_npz
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
-PLAN = Plan(minutes=20, batch=16)
-WANTED = Wanted(size=32)
+PLAN = TrainingPlan(minutes=20, batch=16)
+WANTED = TrainingRequest(size=32)
 
 
 def same_comparison(folder: Path, conditions: Conditions) -> None:
@@ -82,7 +82,9 @@ def test_names_count_only_where_they_decide_what_is_held_out(tmp_path: Path) -> 
         (replace(WANTED, crops=True), PLAN, "crops False, not True"),
     ],
 )
-def test_other_options_are_refused_and_told(tmp_path: Path, wanted: Wanted, plan: Plan, told: str) -> None:
+def test_other_options_are_refused_and_told(
+    tmp_path: Path, wanted: TrainingRequest, plan: TrainingPlan, told: str
+) -> None:
     data, out = write_class_folders(tmp_path / "faces", TWO), tmp_path / "out"
     record(out, conditions_of(data, WANTED, PLAN))
     with pytest.raises(InputError) as caught:

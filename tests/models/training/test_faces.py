@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError
+from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Detection
 from models.labelled.ferplus import VOTE_COLUMNS
 from models.labelled.holdout import groups_of, held_out, prints_of
 from models.nets.weights import CropGeometry
-from models.pictures.picture import Picture
 from models.training.faces import Cutting, read_training_data
 from tests.support.labelled_pictures import write_class_folders, write_picture
 from tests.support.tiny_faces import picture, write_npz
@@ -105,10 +105,10 @@ class InTheMiddle:
 
     name = "middle"
 
-    def detect(self, rgb: Picture, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         return (Detection((20, 20, 20, 20), 1.0),) if rgb.max() else ()
 
-    def near(self, rgb: Picture, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
+    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
         return (None,) * len(boxes)
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:

@@ -28,7 +28,7 @@ from models.nets import graph
 from models.nets import weights as weights_file
 from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
-from models.training.plan import Plan
+from models.training.plan import TrainingPlan
 from tests.support.tiny_faces import picture, write_npz
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def log_of(folder: Path) -> list[dict[str, str]]:
 
 def test_a_plan_that_cannot_end_is_refused() -> None:
     with pytest.raises(SettingsError, match="minutes"):
-        Plan(minutes=0)
+        TrainingPlan(minutes=0)
 
 
 def test_arrays_that_were_cut_short_are_one_clear_error(tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     code = (
         "import sys; from pathlib import Path;"
-        "from models.training.plan import Plan;"
+        "from models.training.plan import TrainingPlan;"
         "from models.training.run import Wanted, train;"
         "small, epochs = Wanted('convnext-atto', 'conv-4', 32), int(sys.argv[3]);"
-        "plan = Plan(epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
+        "plan = TrainingPlan(epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
         "train(Path(sys.argv[1]), small, plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
     )
     command = [sys.executable, "-c", code, data, str(folder)]
@@ -187,7 +187,7 @@ def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", 
     from models.training.loop import Trainer
 
     raw = read_npz(write_npz(tmp_path / "faces.npz", per_split=(64, 32, 8)))
-    net, plan = net_of("convnext-atto", "conv-4", 32), Plan(epochs=2, batch=32, ema=0.5, keep=keep)
+    net, plan = net_of("convnext-atto", "conv-4", 32), TrainingPlan(epochs=2, batch=32, ema=0.5, keep=keep)
     trainer = Trainer(plan, net, training_set(raw), face_set(raw, "validation"), tmp_path / "run")
     trainer.progress.best_accuracy = 2.0  # no epoch will be better
     trainer.run(lambda _: None)
@@ -199,7 +199,9 @@ def test_the_epoch_that_is_wanted_is_kept(tmp_path: Path, keep: Literal["best", 
         assert all(np.array_equal(last[name], array) for name, array in arrays.items())
 
 
-def trainer_of(folder: Path, plan: Plan, backbone: str = "convnext-atto", start: Arrays | None = None) -> Trainer:
+def trainer_of(
+    folder: Path, plan: TrainingPlan, backbone: str = "convnext-atto", start: Arrays | None = None
+) -> Trainer:
     pytest.importorskip("keras", reason="Keras is not installed")
     from models.training.backbones.nets import net_of
     from models.training.loop import Trainer
@@ -214,15 +216,17 @@ def trainer_of(folder: Path, plan: Plan, backbone: str = "convnext-atto", start:
 def test_weights_of_another_net_are_no_start(tmp_path: Path) -> None:
     shipped = graph.read_arrays(weights_file.load().onnx)
     with pytest.raises(InputError, match=r"another net: 0% of this one's parameters"):
-        trainer_of(tmp_path / "run", Plan(epochs=1, batch=32), "convnext-femto", shipped)
-    trainer_of(tmp_path / "run", Plan(epochs=1, batch=32), "convnext-atto", shipped)  # another stem: the rest fits
+        trainer_of(tmp_path / "run", TrainingPlan(epochs=1, batch=32), "convnext-femto", shipped)
+    trainer_of(
+        tmp_path / "run", TrainingPlan(epochs=1, batch=32), "convnext-atto", shipped
+    )  # another stem: the rest fits
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_training_that_diverges_says_so_and_keeps_no_broken_checkpoint(tmp_path: Path) -> None:
-    trainer = trainer_of(tmp_path / "run", Plan(epochs=9, batch=32, learning_rate=1e30, warm_up_steps=1))
+    trainer = trainer_of(tmp_path / "run", TrainingPlan(epochs=9, batch=32, learning_rate=1e30, warm_up_steps=1))
     with np.errstate(all="ignore"), pytest.raises(InputError, match=r"diverged in step \d+ .*lower --learning-rate"):
         trainer.run(lambda _: None)
     assert not (tmp_path / "run" / checkpoint.CHECKPOINT_NAME).exists()
@@ -232,7 +236,7 @@ def test_a_training_that_diverges_says_so_and_keeps_no_broken_checkpoint(tmp_pat
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_run_that_was_stopped_before_it_judged_an_epoch_can_be_finished(tmp_path: Path) -> None:
-    plan = Plan(epochs=1, batch=32)
+    plan = TrainingPlan(epochs=1, batch=32)
     stopped = trainer_of(tmp_path / "run", plan)
     stopped.progress.step = stopped.steps_per_epoch  # as if Ctrl-C had come in the evaluation of the last epoch
     stopped.run(lambda _: None)
@@ -249,7 +253,7 @@ def test_a_run_that_was_stopped_before_it_judged_an_epoch_can_be_finished(tmp_pa
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_new_run_counts_its_own_epochs_only(tmp_path: Path) -> None:
     for _ in range(2):
-        trainer_of(tmp_path / "run", Plan(epochs=1, batch=32)).run(lambda _: None)
+        trainer_of(tmp_path / "run", TrainingPlan(epochs=1, batch=32)).run(lambda _: None)
         (tmp_path / "run" / checkpoint.CHECKPOINT_NAME).unlink()  # killed before there was one
     assert len(log_of(tmp_path / "run")) == 1
 

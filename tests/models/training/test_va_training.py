@@ -19,7 +19,7 @@ from mien.settings import load_settings
 from mien.types import EMOTIONS
 from models.circumplex import POINTS
 from models.evaluation.agreement import ccc, mean_ccc, va_agreement
-from models.evaluation.measure import Wanted, chosen_part, measure
+from models.evaluation.measure import EvaluationRequest, chosen_part, measure
 from models.labelled.data import read_labelled
 from models.labelled.ferplus import FaceSet
 from models.nets import weights as weights_file
@@ -27,7 +27,7 @@ from models.nets.weights import CropGeometry
 from models.training import checkpoint, runlog
 from models.training.batches import batches
 from models.training.faces import Cutting, need_points, read_training_data
-from models.training.plan import Augmentation, EpochReport, Plan
+from models.training.plan import Augmentation, EpochReport, TrainingPlan
 from tests.support.tiny_faces import picture
 
 ROOT = Path(weights_file.__file__).parents[2]
@@ -69,7 +69,7 @@ def test_only_rows_that_are_known_in_both_count() -> None:
 
 def test_points_come_with_their_pictures_and_mixing_pictures_mixes_them() -> None:
     faces = face_set()
-    plan = Plan(batch=40, augmentation=Augmentation(mixup=0.0))
+    plan = TrainingPlan(batch=40, augmentation=Augmentation(mixup=0.0))
     (plain,) = list(batches(faces, plan, 32, epoch=0))
     assert plain.points is not None
     for target, point in zip(plain.targets, plain.points, strict=True):
@@ -86,12 +86,14 @@ def test_points_come_with_their_pictures_and_mixing_pictures_mixes_them() -> Non
 
 
 def test_data_without_points_gives_batches_without() -> None:
-    (batch,) = list(batches(face_set(known=False), Plan(batch=40), 32, epoch=0))
+    (batch,) = list(batches(face_set(known=False), TrainingPlan(batch=40), 32, epoch=0))
     assert batch.points is None
 
 
 def test_pictures_and_targets_are_the_same_with_and_without_points() -> None:
-    one, other = (next(iter(batches(face_set(known=known), Plan(batch=40), 32, epoch=0))) for known in (True, False))
+    one, other = (
+        next(iter(batches(face_set(known=known), TrainingPlan(batch=40), 32, epoch=0))) for known in (True, False)
+    )
     np.testing.assert_array_equal(one.pictures, other.pictures)
     np.testing.assert_array_equal(one.targets, other.targets)
 
@@ -151,7 +153,7 @@ class TestLoss:
         from models.evaluation.score import softmax
         from models.training.loss import EmotionAndPoint, lesson
 
-        plan = Plan(batch=40, class_weights=0.5)
+        plan = TrainingPlan(batch=40, class_weights=0.5)
         (batch,) = list(batches(face_set(), plan, 32, epoch=0))
         outputs = self.outputs(40)
         loss = float(EmotionAndPoint(0.5)(lesson(batch), outputs))
@@ -162,7 +164,7 @@ class TestLoss:
     def test_a_batch_in_which_nothing_varies_or_nothing_is_known_has_a_finite_loss(self) -> None:
         from models.training.loss import EmotionAndPoint, lesson
 
-        (batch,) = list(batches(face_set(), Plan(batch=40), 32, epoch=0))
+        (batch,) = list(batches(face_set(), TrainingPlan(batch=40), 32, epoch=0))
         outputs = self.outputs(40)
         outputs[:, 8:] = 0.3
         alone = float(EmotionAndPoint(0.0)(lesson(batch), outputs))
@@ -254,7 +256,7 @@ def test_a_head_learns_is_exported_and_says_that_it_measures(tmp_path: Path) -> 
     assert "measured by a head of their own" in card
     assert f"{va['arousal']['rmse']:.3f}" in card
     labelled = read_labelled(data)
-    wanted = Wanted(crops=True)
+    wanted = EvaluationRequest(crops=True)
     found = {}
     for runtime in ("openvino", "onnxruntime"):
         settings = load_settings(weights=run / "tiny.zip", runtime=runtime)

@@ -15,7 +15,7 @@ import pytest
 from mien.demo import fetch_demo_clip
 from mien.errors import InputError, UnknownSource
 from mien.settings import Settings
-from producer.sources.choose import Wishes, make_source
+from producer.sources.choose import SourceRequest, make_source
 from producer.sources.demo import Demo
 from producer.sources.folder import Folder
 from producer.sources.pattern import Pattern
@@ -181,7 +181,7 @@ def test_a_source_of_no_known_kind_is_refused_without_its_password(text: str, se
 
 
 def test_a_file_address_is_a_file(video: Callable[..., Path], settings: Settings) -> None:
-    source = make_source(video("a film.mp4").as_uri(), settings, Wishes(loop=False))
+    source = make_source(video("a film.mp4").as_uri(), settings, SourceRequest(loop=False))
     assert isinstance(source, VideoFile)
     assert len(everything(source)) == 30
 

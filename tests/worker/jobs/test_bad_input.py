@@ -23,12 +23,12 @@ from mien.settings import Settings
 from models.pictures.picture import encode_jpeg
 from tests.support.media import astronaut
 from tests.support.servers.s3 import SECRET, a_bucket
-from tests.worker.jobs.test_photos import Office
+from tests.worker.jobs.test_photos import PhotosSite
 
 
 @pytest.fixture
-def office(settings: Settings) -> Office:
-    return Office(settings.model_copy(update={"chunk_size": 4}))
+def office(settings: Settings) -> PhotosSite:
+    return PhotosSite(settings.model_copy(update={"chunk_size": 4}))
 
 
 def saved(kind: str, mode: str = "RGB", **options: Any) -> bytes:
@@ -144,7 +144,7 @@ def archives(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def test_every_bad_input_is_a_row_with_its_reason_and_all_others_are_done(
-    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    office: PhotosSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = Path("pictures")
@@ -182,7 +182,7 @@ def test_every_bad_input_is_a_row_with_its_reason_and_all_others_are_done(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_a_job_over_s3_has_its_keys_from_the_environment_and_shows_them_to_nobody(office: Office) -> None:
+def test_a_job_over_s3_has_its_keys_from_the_environment_and_shows_them_to_nobody(office: PhotosSite) -> None:
     jpeg = encode_jpeg(astronaut())
     files = {"faces/a.jpg": jpeg, "faces/b.jpg": jpeg, "faces/c.jpg": b"text", "faces/gone.jpg": jpeg}
     with a_bucket("photos", files) as address:
@@ -200,7 +200,7 @@ def test_a_job_over_s3_has_its_keys_from_the_environment_and_shows_them_to_nobod
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()
 
 
-def test_the_same_job_twice_is_one_job(office: Office, tmp_path: Path) -> None:
+def test_the_same_job_twice_is_one_job(office: PhotosSite, tmp_path: Path) -> None:
     names = good(tmp_path)
     items = find_inputs([str(tmp_path / name) for name in names]).items
     first, second = (office.jobs.enqueue("photos", items, name="x", out=tmp_path / "out") for _ in range(2))
@@ -210,14 +210,14 @@ def test_the_same_job_twice_is_one_job(office: Office, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_folder_without_write_permission_is_one_clear_line(office: Office, tmp_path: Path) -> None:
+def test_an_output_folder_without_write_permission_is_one_clear_line(office: PhotosSite, tmp_path: Path) -> None:
     good(tmp_path)
     (tmp_path / "out").mkdir(mode=0o500)
     with pytest.raises(InputError, match=r"results cannot be written to .*: no permission"):
         office.jobs.enqueue("photos", find_inputs([str(tmp_path)]).items, name="x", out=tmp_path / "out")
 
 
-def test_an_output_folder_that_cannot_be_one_is_one_clear_line(office: Office, tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_one_is_one_clear_line(office: PhotosSite, tmp_path: Path) -> None:
     good(tmp_path)
     with pytest.raises(InputError, match="results cannot be written to"):
         office.jobs.enqueue("photos", find_inputs([str(tmp_path)]).items, name="x", out=tmp_path / "01.jpg" / "out")

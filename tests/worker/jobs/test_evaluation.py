@@ -13,7 +13,7 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from models.analyzer import open_analyzer
-from models.evaluation.measure import Wanted, chosen_part, measure
+from models.evaluation.measure import EvaluationRequest, chosen_part, measure
 from models.labelled.data import read_labelled
 from tests.support.labelled_pictures import write_class_folders, write_portraits
 from tests.support.tiny_faces import write_npz
@@ -22,14 +22,14 @@ from worker.jobs.resident import ResidentAnalyzer
 from worker.jobs.rq_worker import JobsWorker
 
 
-class Office:
+class EvaluationSite:
     """Evaluation jobs, and a worker on them with the real models."""
 
     def __init__(self, settings: Settings) -> None:
         self.jobs = Jobs.from_settings(settings)
         self.stopping = threading.Event()
 
-    def enqueue(self, path: Path, wanted: Wanted, out: Path | None = None) -> JobView:
+    def enqueue(self, path: Path, wanted: EvaluationRequest, out: Path | None = None) -> JobView:
         data = chosen_part(read_labelled(path), wanted)
         return self.jobs.enqueue(
             "evaluation", inputs_of(data), name=path.name, out=out, options=options_of(data, wanted)
@@ -42,8 +42,8 @@ class Office:
 
 
 @pytest.fixture
-def office(settings: Settings) -> Office:
-    return Office(settings.model_copy(update={"chunk_size": 3, "runtime": "onnxruntime"}))
+def office(settings: Settings) -> EvaluationSite:
+    return EvaluationSite(settings.model_copy(update={"chunk_size": 3, "runtime": "onnxruntime"}))
 
 
 def without_head(figures: dict[str, Any] | None) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def without_head(figures: dict[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in figures.items() if key not in ("runtime", "detector")}
 
 
-def test_a_job_gives_the_figures_of_an_evaluation_here(office: Office, tmp_path: Path) -> None:
-    folder, wanted = write_portraits(tmp_path / "faces"), Wanted()
+def test_a_job_gives_the_figures_of_an_evaluation_here(office: EvaluationSite, tmp_path: Path) -> None:
+    folder, wanted = write_portraits(tmp_path / "faces"), EvaluationRequest()
     view = office.enqueue(folder, wanted, tmp_path / "out")
     office.work()
     ended = office.jobs.get(view.id)
@@ -67,12 +67,12 @@ def test_a_job_gives_the_figures_of_an_evaluation_here(office: Office, tmp_path:
     assert [Path(failure.path).name for failure in ended.failures] == ["broken.jpg"]
 
 
-def test_crops_are_read_whole_in_a_job_too(office: Office, tmp_path: Path) -> None:
+def test_crops_are_read_whole_in_a_job_too(office: EvaluationSite, tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path / "crops", {"happy": 4, "sad": 6, "fear": 3}, each=3)
     lines = ["path,label,valence,arousal"]
     lines += [f"{path},{path.parent.name},0.5,-0.125" for path in sorted(folder.rglob("*.png"))]
     (tmp_path / "crops.csv").write_text("\n".join(lines))
-    wanted = Wanted(crops=True)
+    wanted = EvaluationRequest(crops=True)
     view = office.enqueue(tmp_path / "crops.csv", wanted)
     office.work()
     ended = office.jobs.get(view.id)
@@ -88,9 +88,9 @@ def test_crops_are_read_whole_in_a_job_too(office: Office, tmp_path: Path) -> No
         np.testing.assert_array_equal(part.pictures.read(place), evaluation.data.pictures.read(row))
 
 
-def test_a_job_whose_pictures_all_vanished_fails_with_the_reason(office: Office, tmp_path: Path) -> None:
+def test_a_job_whose_pictures_all_vanished_fails_with_the_reason(office: EvaluationSite, tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path / "crops", {"happy": 4, "sad": 6}, each=1)
-    view = office.enqueue(folder, Wanted(crops=True))
+    view = office.enqueue(folder, EvaluationRequest(crops=True))
     kept = {path: path.read_bytes() for path in folder.rglob("*.png")}
     for path in kept:
         path.unlink()
@@ -105,7 +105,7 @@ def test_a_job_whose_pictures_all_vanished_fails_with_the_reason(office: Office,
     assert office.jobs.get(view.id).state == "done"
 
 
-def test_a_truth_that_is_none_is_refused(office: Office, tmp_path: Path) -> None:
+def test_a_truth_that_is_none_is_refused(office: EvaluationSite, tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path / "crops", {"happy": 4}, each=1)
     picture = str(folder / "happy" / "0.png")
     for truth in ("bored", "", "happy;1", "happy;a;b"):

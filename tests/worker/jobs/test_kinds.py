@@ -9,9 +9,9 @@ import pytest
 
 from mien.jobs.folder import Input
 from mien.jobs.jobs import JOB_FUNCTIONS, QUEUES, Jobs
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face
-from models.pictures.picture import Picture
 from worker.jobs.evaluation import EvaluationJobs
 from worker.jobs.kinds import job_worker
 from worker.jobs.photos import PhotoJobs
@@ -25,7 +25,7 @@ class NoAnalyzer:
 
     threshold = 0.3
 
-    def analyze_many(self, _: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, _: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         raise AssertionError
 
 

@@ -16,9 +16,9 @@ import skimage.data
 from mien.errors import JobError
 from mien.jobs.jobs import PHOTO_CHUNK, Jobs
 from mien.jobs.view import JobView
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import EMOTIONS, Face
-from models.pictures.picture import Picture
 from tests.support.photo_jobs import enqueue_photos
 from worker.jobs.photos import PhotoJobs
 from worker.jobs.rq_worker import JobsWorker
@@ -42,7 +42,7 @@ class StandIn:
         self._seen = seen
         self.pictures = 0
 
-    def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         self.pictures += len(pictures)
         self._seen(self.pictures)
         if any(picture.shape[1] == 99 for picture in pictures):
@@ -50,7 +50,7 @@ class StandIn:
         return [(FACE,) if picture.shape[1] > 64 else () for picture in pictures], {}
 
 
-class Office:
+class PhotosSite:
     """Jobs, and a worker on them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -73,8 +73,8 @@ class Office:
 
 
 @pytest.fixture
-def office(settings: Settings) -> Office:
-    return Office(settings.model_copy(update={"chunk_size": 4}))
+def office(settings: Settings) -> PhotosSite:
+    return PhotosSite(settings.model_copy(update={"chunk_size": 4}))
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +105,7 @@ def huge_png() -> bytes:
     )
 
 
-def test_a_folder_ends_as_json_csv_and_annotated_pictures(office: Office, folder: Path) -> None:
+def test_a_folder_ends_as_json_csv_and_annotated_pictures(office: PhotosSite, folder: Path) -> None:
     paths = sorted(folder.iterdir())
     view = enqueue_photos(office.jobs, paths, name="pictures")
     office.work()
@@ -123,7 +123,7 @@ def test_a_folder_ends_as_json_csv_and_annotated_pictures(office: Office, folder
         assert simplejpeg.decode_jpeg_header(jpeg)[:2] == (512, 512)
 
 
-def test_the_table_has_a_row_for_each_face_and_none_is_missing(office: Office, folder: Path) -> None:
+def test_the_table_has_a_row_for_each_face_and_none_is_missing(office: PhotosSite, folder: Path) -> None:
     small = folder / "small.jpg"
     small.write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut()[:64, :64].copy()))
     text = folder / "text.jpg"
@@ -141,7 +141,7 @@ def test_the_table_has_a_row_for_each_face_and_none_is_missing(office: Office, f
 
 
 def test_every_bad_picture_has_its_reason_and_all_others_are_done(
-    office: Office, folder: Path, astronaut: bytes
+    office: PhotosSite, folder: Path, astronaut: bytes
 ) -> None:
     (folder / "text.jpg").write_text("I am not a picture")
     (folder / "truncated.jpg").write_bytes(astronaut[: len(astronaut) // 2])
@@ -173,7 +173,7 @@ def test_every_bad_picture_has_its_reason_and_all_others_are_done(
 
 
 def test_results_go_where_they_are_wanted_and_without_pictures_if_so(
-    office: Office, folder: Path, tmp_path: Path
+    office: PhotosSite, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a" / "b"
     view = enqueue_photos(office.jobs, [folder / "0.jpg"], name="one", out=out, annotate=False)
@@ -182,7 +182,7 @@ def test_results_go_where_they_are_wanted_and_without_pictures_if_so(
     assert sorted(path.name for path in out.iterdir()) == ["results.csv", "results.json"]
 
 
-def test_names_of_uploads_are_shown_and_never_used_as_paths(office: Office, folder: Path, tmp_path: Path) -> None:
+def test_names_of_uploads_are_shown_and_never_used_as_paths(office: PhotosSite, folder: Path, tmp_path: Path) -> None:
     job_id = office.jobs.new_id()
     stored = office.jobs.upload_dir(job_id) / "0.jpg"
     stored.write_bytes((folder / "0.jpg").read_bytes())
@@ -195,7 +195,7 @@ def test_names_of_uploads_are_shown_and_never_used_as_paths(office: Office, fold
     assert office.rows(view)[0]["path"] == label
 
 
-def test_strange_names_of_files_do_no_harm(office: Office, folder: Path) -> None:
+def test_strange_names_of_files_do_no_harm(office: PhotosSite, folder: Path) -> None:
     strange = folder / ("é ;$(x)" + "n" * 200 + ".jpg")
     (folder / "0.jpg").rename(strange)
     view = enqueue_photos(office.jobs, [strange], name="one")
@@ -205,7 +205,7 @@ def test_strange_names_of_files_do_no_harm(office: Office, folder: Path) -> None
     assert (view.out / office.results(view)["pictures"][0]["annotated"]).is_file()
 
 
-def test_a_job_cancelled_in_the_middle_stops_and_a_retry_finishes_it(office: Office, folder: Path) -> None:
+def test_a_job_cancelled_in_the_middle_stops_and_a_retry_finishes_it(office: PhotosSite, folder: Path) -> None:
     paths = sorted(folder.iterdir()) * 3
     view = enqueue_photos(office.jobs, paths, name="thirty")
 
@@ -225,7 +225,7 @@ def test_a_job_cancelled_in_the_middle_stops_and_a_retry_finishes_it(office: Off
     assert [picture["path"] for picture in office.results(ended)["pictures"]] == [str(path) for path in paths]
 
 
-def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: Office, folder: Path) -> None:
+def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: PhotosSite, folder: Path) -> None:
     office.jobs = Jobs.from_settings(office.jobs.settings.model_copy(update={"chunk_size": 100}))
     paths = sorted(folder.iterdir()) * 3
     view = enqueue_photos(office.jobs, paths, name="thirty")
@@ -241,7 +241,7 @@ def test_a_stop_hands_the_rest_back_and_nothing_is_read_twice(office: Office, fo
     assert len(office.results(ended)["pictures"]) == 30
 
 
-def test_a_retry_of_a_finished_job_reads_only_what_failed(office: Office, folder: Path, astronaut: bytes) -> None:
+def test_a_retry_of_a_finished_job_reads_only_what_failed(office: PhotosSite, folder: Path, astronaut: bytes) -> None:
     (folder / "3.jpg").write_bytes(b"not yet")
     view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten")
     office.work()
@@ -257,7 +257,7 @@ def test_a_retry_of_a_finished_job_reads_only_what_failed(office: Office, folder
 
 
 def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_retried(
-    office: Office, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    office: PhotosSite, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mien.jobs.queue.RETRY_INTERVALS_S", (0, 0))
     out = tmp_path / "out"
@@ -274,7 +274,7 @@ def test_a_job_whose_results_cannot_be_written_fails_with_the_reason_and_can_be_
     assert office.jobs.get(view.id).state == "done"
 
 
-def test_a_damaged_part_is_read_again(office: Office, folder: Path) -> None:
+def test_a_damaged_part_is_read_again(office: PhotosSite, folder: Path) -> None:
     view = enqueue_photos(office.jobs, sorted(folder.iterdir()), name="ten")
     files = office.jobs.folder(view.id)
     files.part(1).parent.mkdir(parents=True)
@@ -283,7 +283,7 @@ def test_a_damaged_part_is_read_again(office: Office, folder: Path) -> None:
     assert office.jobs.get(view.id).done == 10
 
 
-def test_what_a_job_carries_is_checked(office: Office, folder: Path) -> None:
+def test_what_a_job_carries_is_checked(office: PhotosSite, folder: Path) -> None:
     view = enqueue_photos(office.jobs, [folder / "0.jpg"], name="one")
     photos = PhotoJobs(office.jobs, StandIn(), office.stopping)
     with pytest.raises(JobError, match="no job"):

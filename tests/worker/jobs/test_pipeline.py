@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mien.jobs.folder import Entry, Input, Inputs
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
-from models.pictures.picture import Picture, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from tests.support.media import astronaut, demo_media
 from worker.jobs import pipeline
 from worker.jobs.pictures import Limits
@@ -31,7 +32,7 @@ class Blind:
     def __init__(self) -> None:
         self.groups: list[int] = []
 
-    def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         self.groups.append(len(pictures))
         return [() for _ in pictures], {}
 
@@ -75,7 +76,7 @@ def test_the_pipeline_gives_what_a_plain_loop_gives(tmp_path: Path, analyzer: Pi
     folder.mkdir()
     group = decode(demo_media("multi_face.jpg").read_bytes())
     for number, side in enumerate((512, 300, 420, 512, 256, 640, 333, 512, 400, 700)):
-        resized: Picture = cv2.resize(astronaut(), (side, side), interpolation=cv2.INTER_AREA)
+        resized: Rgb = cv2.resize(astronaut(), (side, side), interpolation=cv2.INTER_AREA)
         (folder / f"{number}.jpg").write_bytes(encode_jpeg(group if number % 4 == 3 else resized, 92))
     paths = sorted(folder.iterdir())
     wanted = {n: Input(str(path), path.name) for n, path in enumerate(paths)}
@@ -159,7 +160,7 @@ def test_results_that_cannot_be_written_are_an_error_and_nothing_hangs(tmp_path:
 
 def test_an_interruption_ends_the_threads(tmp_path: Path) -> None:
     class Interrupted(Blind):
-        def analyze_many(self, pictures: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+        def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -176,7 +177,7 @@ def test_a_huge_photo_comes_back_smaller_with_its_faces_in_pixels_of_the_origina
 ) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    huge: Picture = cv2.resize(astronaut(), (4600, 4600), interpolation=cv2.INTER_CUBIC)
+    huge: Rgb = cv2.resize(astronaut(), (4600, 4600), interpolation=cv2.INTER_CUBIC)
     (folder / "huge.jpg").write_bytes(encode_jpeg(huge, 85))
     entries, _ = run({0: Input(str(folder / "huge.jpg"), "huge.jpg")}, tmp_path / "out", analyzer)
     entry = entries[0]

@@ -11,9 +11,9 @@ from mien.errors import JobError
 from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.steps import PHOTO_CHUNK, PHOTO_REPORT, call
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face
-from models.pictures.picture import Picture
 from worker.jobs.step import JobSteps, Step
 
 ITEMS = [Input(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(3)]
@@ -24,7 +24,7 @@ class NoAnalyzer:
 
     threshold = 0.3
 
-    def analyze_many(self, _: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, _: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         raise AssertionError
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import structlog
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Delivery, DropReason, Face, Frame
-from models.pictures.picture import MAX_PIXELS, Picture, decode, encode_jpeg
+from models.pictures.picture import MAX_PIXELS, decode, encode_jpeg
 from models.tracks.follow import CameraFaces
 from tests.support import scene
 from tests.support.media import demo_media
@@ -23,7 +24,7 @@ from tests.worker.conftest import a_picture
 from worker.live import turn as turn_module
 from worker.live.analyse import Analysed, BatchAnalysis
 
-SAVING = Plan(scan_ms=160, classify_ms=120)
+SAVING = SavingsPlan(scan_ms=160, classify_ms=120)
 HAPPY, SAD = 1.0, 0.0
 
 
@@ -32,7 +33,7 @@ def a_frame(camera: str, jpeg: bytes) -> Frame:
 
 
 def walk(
-    analysis: BatchAnalysis, scenes: Sequence[Sequence[Square]], plan: Plan = SAVING, first: int = 0
+    analysis: BatchAnalysis, scenes: Sequence[Sequence[Square]], plan: SavingsPlan = SAVING, first: int = 0
 ) -> list[Analysed]:
     """Read scenes one after the other as frames of one camera."""
     read = []
@@ -49,7 +50,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The shrink of every picture that is decoded."""
     shrinks: list[int] = []
 
-    def counted(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: int = 1) -> Picture:
+    def counted(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: int = 1) -> Rgb:
         shrinks.append(shrink)
         return decode(data, max_pixels, shrink=shrink)  # type: ignore[arg-type]
 
@@ -89,7 +90,7 @@ def test_a_face_that_cannot_be_read_costs_its_own_frame_only(monkeypatch: pytest
     analyzer = SceneAnalyzer()
     read = analyzer.classify
 
-    def fails_on_large(found: Sequence[tuple[Picture, object]]) -> list[Face]:
+    def fails_on_large(found: Sequence[tuple[Rgb, object]]) -> list[Face]:
         if any(each.box[2] > 150 for _, each in found):  # type: ignore[attr-defined]
             raise RuntimeError("a runtime's own word")
         return read(found)  # type: ignore[arg-type]
@@ -154,8 +155,8 @@ def test_between_scans_a_face_is_followed_on_its_track_and_keeps_what_was_read()
     assert sources[1] == "tracked"
 
 
-@pytest.mark.parametrize("plan", [SAVING, Plan(scan_ms=160)], ids=["read at times", "read when seen"])
-def test_a_small_face_is_followed_and_read_where_a_scan_found_it(plan: Plan) -> None:
+@pytest.mark.parametrize("plan", [SAVING, SavingsPlan(scan_ms=160)], ids=["read at times", "read when seen"])
+def test_a_small_face_is_followed_and_read_where_a_scan_found_it(plan: SavingsPlan) -> None:
     # Its label changes: a larger face is read on every frame then.
     squares: list[list[Square]] = [[(100 + number, 80, 26, HAPPY if number < 6 else SAD)] for number in range(25)]
     analyzer = SceneAnalyzer()
@@ -178,7 +179,7 @@ def test_a_face_whose_label_is_changing_is_read_on_every_frame() -> None:
 
 
 def test_everything_and_lossless_cameras_save_nothing() -> None:
-    ways: tuple[tuple[Plan, Delivery], ...] = ((EVERYTHING, "live"), (SAVING, "lossless"))
+    ways: tuple[tuple[SavingsPlan, Delivery], ...] = ((EVERYTHING, "live"), (SAVING, "lossless"))
     for plan, delivery in ways:
         analyzer = SceneAnalyzer()
         analysis = BatchAnalysis(analyzer)
@@ -254,7 +255,7 @@ def test_a_face_that_is_gone_is_not_searched_for_ever() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
     walk(analysis, [[(100, 80, 90, HAPPY)]] * 2)
-    gone = walk(analysis, [[(600, 300, 4, HAPPY)]] * 50, Plan(scan_ms=1000, classify_ms=120), first=2)
+    gone = walk(analysis, [[(600, 300, 4, HAPPY)]] * 50, SavingsPlan(scan_ms=1000, classify_ms=120), first=2)
     assert all(item.faces == () for item in gone)
     assert analyzer.scans <= 6
 
@@ -334,7 +335,7 @@ def test_readings_of_many_faces_are_spread_over_the_batches() -> None:
         jpeg = picture((10 + number, 40, 60, HAPPY), (200 + number, 40, 60, SAD), width=320, height=180)
         frames = [scene.frame(number, jpeg, camera) for camera in "abcd"]
         before = len(analyzer.batches)
-        analysis.run(frames, 0, Plan(scan_ms=160, classify_ms=160))
+        analysis.run(frames, 0, SavingsPlan(scan_ms=160, classify_ms=160))
         most.append(sum(analyzer.batches[before:]))
     assert most[0] == 8
     assert max(most[12:]) <= 5
@@ -350,7 +351,7 @@ def test_a_frame_that_nobody_sees_is_decoded_small_when_its_faces_are_large(deco
     assert read[2].size == (640, 360)
     assert read[2].picture is None
     frame = scene.frame(5, picture((104, 80, 90, HAPPY)))
-    (watched,), _ = analysis.run([frame], 0, Plan(scan_ms=1000, classify_ms=120), {"a"})
+    (watched,), _ = analysis.run([frame], 0, SavingsPlan(scan_ms=1000, classify_ms=120), {"a"})
     assert watched.picture is not None
     assert watched.picture.shape == (360, 640, 3)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.live.budget import ROWS_A_WINDOW, WINDOW_S, Window, Windows
+from worker.live.budget import ROWS_A_WINDOW, WINDOW_S, RecentFrames, Windows
 
 
 def test_quantiles_are_those_of_numpy() -> None:
-    window = Window()
+    window = RecentFrames()
     totals = np.random.default_rng(0).gamma(3, 8, 500).astype(np.float32)
     for number, total in enumerate(totals):
         window.note(100 + number * 0.04, bool(total <= 40), float(total), {"decode": float(total) / 10})
@@ -24,7 +24,7 @@ def test_quantiles_are_those_of_numpy() -> None:
 
 
 def test_a_stage_that_only_some_frames_had_is_measured_on_those() -> None:
-    window = Window()
+    window = RecentFrames()
     for number in range(100):
         window.note(number * 0.04, True, 10.0, {"decode": 1.0, "draw": 2.0} if number % 2 else {"decode": 1.0})
     summary = window.summary(4.0)
@@ -33,7 +33,7 @@ def test_a_stage_that_only_some_frames_had_is_measured_on_those() -> None:
 
 
 def test_what_is_older_than_a_minute_is_forgotten() -> None:
-    window = Window()
+    window = RecentFrames()
     window.note(0.0, False, 100.0, {})
     for number in range(10):
         window.note(50.0 + number, True, 10.0, {})
@@ -47,7 +47,7 @@ def test_what_is_older_than_a_minute_is_forgotten() -> None:
 
 
 def test_the_window_of_a_fast_camera_is_shorter_and_says_so() -> None:
-    window = Window()
+    window = RecentFrames()
     for number in range(ROWS_A_WINDOW + 500):
         window.note(number * 0.01, True, 5.0, {"detect": 3.0})
     summary = window.summary((ROWS_A_WINDOW + 500) * 0.01)
@@ -56,7 +56,7 @@ def test_the_window_of_a_fast_camera_is_shorter_and_says_so() -> None:
 
 
 def test_an_empty_window_has_nothing_to_say() -> None:
-    summary = Window().summary(5.0)
+    summary = RecentFrames().summary(5.0)
     assert (summary.frames, summary.on_time, summary.window_s, summary.stages) == (0, 0, 0.0, {})
 
 

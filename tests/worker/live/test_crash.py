@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.quality.soak_offline import Plan, make_pictures, soak, summary
+from bench.quality.soak_offline import SoakSize, make_pictures, soak, summary
 from mien.bus.embedded import EmbeddedBroker
 from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs
@@ -63,7 +63,7 @@ def assert_complete(jobs: Jobs, view: JobView, items: list[Input], failed: int) 
 
 @pytest.mark.timeout(400)
 def test_workers_killed_at_random_moments_change_no_result(tmp_path: Path) -> None:
-    outcome = soak(Plan(pictures=150, video_s=4, kills=6, limit_s=300), tmp_path)
+    outcome = soak(SoakSize(pictures=150, video_s=4, kills=6, limit_s=300), tmp_path)
     assert outcome.problems == [], summary(outcome)
     assert outcome.kills >= 6
     assert outcome.slowest_restart_s < 30 * 5

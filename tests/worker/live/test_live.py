@@ -10,7 +10,7 @@ import redis
 
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import CameraState, View
@@ -80,7 +80,7 @@ def test_a_worker_says_where_the_budget_went(
 def test_frames_that_the_plan_leaves_out_are_counted_as_overload(
     bus: Bus, lobby: Lobby, settings: Settings, start_worker: StartWorker
 ) -> None:
-    start_worker(governor=Governor((Plan(analyse_every=2),)))
+    start_worker(governor=Governor((SavingsPlan(analyse_every=2),)))
     lobby.say("a", "b")
     lobby.say("film", delivery="lossless")
     wait_until(lambda: "film" in str(bus.workers()))

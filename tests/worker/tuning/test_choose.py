@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings
 from worker.tuning.choose import (
     WORST_PART,
@@ -134,4 +134,4 @@ def test_faces_are_classified_in_the_sizes_that_were_measured() -> None:
 def test_the_plan_of_a_manual_setting_is_kept() -> None:
     steps = ladder(Settings(classify_ms=40))
     choice = choose(steps, GUESS, Work(8), Room(1))
-    assert choice.plan == Plan(160, 40, 96, 2, 2)
+    assert choice.plan == SavingsPlan(160, 40, 96, 2, 2)

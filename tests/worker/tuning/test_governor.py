@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import structlog
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings
 from worker.tuning.choose import Room, Work, busy_share
 from worker.tuning.costs import GUESS, Costs
@@ -59,7 +59,7 @@ class Day:
         return sum(before != after for before, after in pairwise(self.levels))
 
 
-def a_governor(cores: int = 2, steps: tuple[Plan, ...] = STEPS, **more: object) -> Governor:
+def a_governor(cores: int = 2, steps: tuple[SavingsPlan, ...] = STEPS, **more: object) -> Governor:
     return Governor(steps, GUESS, Room(cores), **more)  # type: ignore[arg-type]
 
 
@@ -210,7 +210,7 @@ def test_a_step_with_other_nets_is_taken_when_they_are_ready() -> None:
     ready: set[int] = {48}
     asked: list[int] = []
 
-    def is_ready(plan: Plan, shapes: Collection[tuple[int, int]]) -> bool:
+    def is_ready(plan: SavingsPlan, shapes: Collection[tuple[int, int]]) -> bool:
         asked.append(plan.smallest_face_px)
         assert shapes == {(1280, 720)}
         return plan.smallest_face_px in ready

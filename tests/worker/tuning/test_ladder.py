@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings, load_settings
 from worker.tuning.ladder import ladder, words
 
@@ -12,7 +12,7 @@ from worker.tuning.ladder import ladder, words
 def test_it_begins_with_everything_and_ends_with_the_least() -> None:
     steps = ladder(Settings())
     assert steps[0] == EVERYTHING
-    assert steps[-1] == Plan(160, 120, 96, 2, 2)
+    assert steps[-1] == SavingsPlan(160, 120, 96, 2, 2)
     assert len(set(steps)) == len(steps) == 9
 
 
@@ -22,7 +22,7 @@ def test_a_new_face_is_never_looked_for_later_than_160_ms() -> None:
 
 def test_tune_off_is_one_step() -> None:
     assert ladder(Settings(tune="off")) == (EVERYTHING,)
-    assert ladder(Settings(tune="off", scan_ms=100)) == (Plan(scan_ms=100),)
+    assert ladder(Settings(tune="off", scan_ms=100)) == (SavingsPlan(scan_ms=100),)
 
 
 def test_what_is_given_is_in_every_step_and_equal_steps_vanish() -> None:
@@ -39,7 +39,7 @@ def test_a_smallest_face_that_is_given_is_never_coarsened(monkeypatch: pytest.Mo
 
 def test_plans_are_said_in_words() -> None:
     assert words(EVERYTHING) == "everything on every frame"
-    assert words(Plan(120, 80)) == "scan every 120 ms, classify every 80 ms"
-    assert words(Plan(160, 0, 96, 2, 3)) == (
+    assert words(SavingsPlan(120, 80)) == "scan every 120 ms, classify every 80 ms"
+    assert words(SavingsPlan(160, 0, 96, 2, 3)) == (
         "scan every 160 ms, draw every 2nd frame, analyse every 3rd frame, faces from 96 px"
     )

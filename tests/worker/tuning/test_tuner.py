@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.bus.plan import EVERYTHING, Plan
+from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings
 from worker.tuning import tuner
@@ -163,7 +163,7 @@ class SlowNets:
 def test_nets_are_made_once_on_a_thread_and_a_failure_stops_nothing(fails: bool) -> None:
     slow = SlowNets(fails)
     nets = Nets(slow)
-    plan, shapes = Plan(smallest_face_px=96), [(640, 480), (1280, 720)]
+    plan, shapes = SavingsPlan(smallest_face_px=96), [(640, 480), (1280, 720)]
     assert not nets(plan, shapes)
     assert not nets(plan, shapes)
     slow.go_on.set()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien.pixels import Rgb
 from mien.types import Face
-from models.pictures.picture import Picture
-from models.video.plan import Plan, Segment, Ticks
+from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import Read, ToRgb, ahead, read_segment
 from worker.jobs.video.found import Found
 from worker.live.analyse import Analyzer
@@ -25,12 +25,12 @@ GoesOn = Callable[[int], bool]
 class _Looked:
     number: int
     ticks: int
-    rgb: Picture | None
+    rgb: Rgb | None
 
 
 def analyse_segment(
     path: Path,
-    plan: Plan,
+    plan: VideoLayout,
     times: Ticks,
     segment: Segment,
     analyzer: Analyzer,
@@ -58,7 +58,9 @@ def analyse_segment(
     return Found.of(frames, faces, analyzer.threshold)
 
 
-def _looked(path: Path, plan: Plan, times: Ticks, segment: Segment, every: int, threads: int) -> Iterator[_Looked]:
+def _looked(
+    path: Path, plan: VideoLayout, times: Ticks, segment: Segment, every: int, threads: int
+) -> Iterator[_Looked]:
     to_rgb = ToRgb(plan)
     for read in read_segment(path, plan, times, segment, threads):
         yield _Looked(read.number, read.ticks, to_rgb(read.frame) if is_analysed(read, every) else None)

@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.errors import RuntimeMissing
 from mien.logs import get_logger
-from models.video.plan import Plan
+from models.video.plan import VideoLayout
 from models.video.read import upright
 from worker.jobs.video.paint import Matrix, Plane, Planes, matrix_of
 
@@ -69,7 +69,7 @@ def choose_encoder(wanted: EncoderName = "auto") -> str:
     raise RuntimeMissing(f"the installed PyAV cannot encode with {wanted}: set video_encoder to another one")
 
 
-def shown_colours(plan: Plan) -> tuple[int, int, int, int]:
+def shown_colours(plan: VideoLayout) -> tuple[int, int, int, int]:
     """Return matrix, range, primaries and transfer of the annotated video, as FFmpeg's numbers."""
     matrix, span, primaries, transfer = plan.colours
     if plan.pixels in _DIRECT:
@@ -77,7 +77,7 @@ def shown_colours(plan: Plan) -> tuple[int, int, int, int]:
     return (matrix if plan.pixels.startswith("yuv") else _SMPTE170M), _LIMITED, primaries, transfer
 
 
-def matrix_for(plan: Plan) -> Matrix:
+def matrix_for(plan: VideoLayout) -> Matrix:
     """Return how colours are drawn into the annotated video."""
     return matrix_of(*shown_colours(plan)[:2])
 
@@ -85,7 +85,7 @@ def matrix_for(plan: Plan) -> Matrix:
 class FrameCopier:
     """Makes fresh, upright, even-sided 4:2:0 frames out of decoded ones; keep one for all frames of a video."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: VideoLayout) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._plan = plan
@@ -133,7 +133,7 @@ def planes_of(frame: VideoFrame) -> Planes:
 class SegmentEncoder:
     """Encodes frames into an MP4 that holds nothing else; see `encoder_into`."""
 
-    def __init__(self, container: OutputContainer, plan: Plan, encoder: str, threads: int) -> None:
+    def __init__(self, container: OutputContainer, plan: VideoLayout, encoder: str, threads: int) -> None:
         self._container = container
         self._tick = _MPEG4_TICK if encoder == "mpeg4" else plan.tick
         self._plan_tick = plan.tick
@@ -154,7 +154,7 @@ class SegmentEncoder:
 
 
 @contextmanager
-def encoder_into(path: Path, plan: Plan, encoder: str, threads: int = 1) -> Iterator[SegmentEncoder]:
+def encoder_into(path: Path, plan: VideoLayout, encoder: str, threads: int = 1) -> Iterator[SegmentEncoder]:
     """Open an encoder into a file, which is there when everything is encoded and not before.
 
     Raises OSError when it cannot be written.
@@ -194,7 +194,7 @@ def remove_leftovers(folder: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _stream(container: OutputContainer, plan: Plan, encoder: str, threads: int, tick: Fraction) -> VideoStream:
+def _stream(container: OutputContainer, plan: VideoLayout, encoder: str, threads: int, tick: Fraction) -> VideoStream:
     stream: VideoStream = container.add_stream(encoder, rate=plan.fps, options=_OPTIONS[encoder])  # type: ignore[assignment]
     context = stream.codec_context
     context.width, context.height = plan.even_size

@@ -14,7 +14,7 @@ from mien.errors import JobError
 from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
 from mien.jobs.video import TABLE_FORMATS
-from models.video.plan import Plan, Ticks, read_plan, read_times
+from models.video.plan import Ticks, VideoLayout, read_plan, read_times
 from worker.jobs.video.found import Found
 from worker.jobs.video.tracks import Seen, analysed, seen_in
 
@@ -35,7 +35,7 @@ class VideoFolder:
     inputs: Inputs
     index: int
     item: Input
-    _plan: Plan | None = field(default=None, repr=False)
+    _plan: VideoLayout | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, job: JobFolder, inputs: Inputs, index: int) -> VideoFolder:
@@ -77,7 +77,7 @@ class VideoFolder:
         return self.inputs.out / self.name
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> VideoLayout:
         """The plan; raises JobError when there is none."""
         if self._plan is None:
             self._plan = read_plan(self.path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import JobError, VideoError
 from mien.logs import get_logger
-from models.video.plan import Plan
+from models.video.plan import VideoLayout
 from models.video.source import line_of, open_video, packets_of
 from worker.jobs.video.encode import new_mp4
 
@@ -32,7 +32,7 @@ _RUN_UP_S = 0.1
 log = get_logger(__name__)
 
 
-def join(source: Path, plan: Plan, segments: Sequence[tuple[Path, Sequence[int]]], into: Path) -> str:
+def join(source: Path, plan: VideoLayout, segments: Sequence[tuple[Path, Sequence[int]]], into: Path) -> str:
     """Write the annotated video to `into`; return what became of the sound: copied, encoded, none or lost.
 
     `segments` are the rendered files, each with the ticks of its frames. Each frame is shown when it was in the
@@ -63,7 +63,7 @@ class _SoundError(Exception):
     """The sound cannot go into the video this way."""
 
 
-def _ways(source: Path, plan: Plan) -> tuple[str, ...]:
+def _ways(source: Path, plan: VideoLayout) -> tuple[str, ...]:
     if not plan.has_sound:
         return ("none",)
     try:
@@ -77,7 +77,7 @@ def _ways(source: Path, plan: Plan) -> tuple[str, ...]:
 
 
 def _write(
-    container: OutputContainer, plan: Plan, segments: Sequence[tuple[Path, Sequence[int]]], sound: _Sound | None
+    container: OutputContainer, plan: VideoLayout, segments: Sequence[tuple[Path, Sequence[int]]], sound: _Sound | None
 ) -> None:
     pictures = _Pictures(container, plan, segments)
     ways: list[Iterator[Timed]] = [pictures.packets()]
@@ -90,7 +90,9 @@ def _write(
 class _Pictures:
     """The packets of the rendered segments, with the times of the source."""
 
-    def __init__(self, container: OutputContainer, plan: Plan, segments: Sequence[tuple[Path, Sequence[int]]]) -> None:
+    def __init__(
+        self, container: OutputContainer, plan: VideoLayout, segments: Sequence[tuple[Path, Sequence[int]]]
+    ) -> None:
         import av
 
         self._plan = plan
@@ -137,7 +139,7 @@ class _Pictures:
 class _Sound:
     """The packets of the original sound, its times counted from the first frame of the video."""
 
-    def __init__(self, track: AudioStream, container: OutputContainer, plan: Plan, *, is_copied: bool) -> None:
+    def __init__(self, track: AudioStream, container: OutputContainer, plan: VideoLayout, *, is_copied: bool) -> None:
         self._track = track
         self._start = plan.origin * plan.tick
         self._is_copied = is_copied

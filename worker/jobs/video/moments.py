@@ -15,8 +15,8 @@ import numpy as np
 
 from mien.errors import JobError
 from mien.jobs.folder import atomic_file, write_json
-from models.pictures.picture import Picture
-from models.video.plan import Plan, Segment, Ticks
+from mien.pixels import Rgb
+from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import ToRgb, ahead, read_segment
 from worker.jobs.video.found import read_arrays
 
@@ -50,7 +50,7 @@ def wanted(folder: Path) -> set[tuple[int, str]]:
 class Cutter:
     """Cuts the wanted faces of a segment out of its frames as they pass."""
 
-    def __init__(self, plan: Plan, sightings: Boxes) -> None:
+    def __init__(self, plan: VideoLayout, sightings: Boxes) -> None:
         self._to_rgb = ToRgb(plan)
         self._sightings = sightings
         self.cut: list[Moment] = []
@@ -78,7 +78,7 @@ class Cutter:
             )
 
 
-def cut_segment(path: Path, plan: Plan, times: Ticks, segment: Segment, sightings: Boxes, into: Path) -> None:
+def cut_segment(path: Path, plan: VideoLayout, times: Ticks, segment: Segment, sightings: Boxes, into: Path) -> None:
     """Decode a segment for its moments alone, as far as the last one; raises VideoError as `read_segment` does."""
     cutter = Cutter(plan, sightings)
     last = max(sightings, default=-1)
@@ -89,7 +89,7 @@ def cut_segment(path: Path, plan: Plan, times: Ticks, segment: Segment, sighting
     cutter.write(into)
 
 
-def read_crops(path: Path) -> Iterator[tuple[int, str, Picture]]:
+def read_crops(path: Path) -> Iterator[tuple[int, str, Rgb]]:
     """Yield frame, track and pixels of the moments of a segment; raises JobError when they cannot be read."""
     arrays = read_arrays(path)
     frames, tracks, crops = arrays["frames"], arrays["tracks"], arrays["crops"]

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.pixels import Rgb
 from mien.types import Face
 from models.pictures.overlay import draw_faces, drawn_in
-from models.pictures.picture import Picture
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -56,7 +56,7 @@ class Painter:
     """Draws faces into frames of one size, both sides even; not for several threads at once."""
 
     def __init__(self, width: int, height: int, matrix: Matrix) -> None:
-        self._canvas: Picture = np.full((height, width, 3), _CLEAR, np.uint8)
+        self._canvas: Rgb = np.full((height, width, 3), _CLEAR, np.uint8)
         self._transform = np.column_stack([matrix.rows, matrix.offsets])
 
     def paint(self, planes: Planes, faces: Sequence[Face]) -> None:

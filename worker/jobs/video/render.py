@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.types import Box, Face
-from models.video.plan import Plan, Segment, Ticks
+from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import ahead, read_segment
 from worker.jobs.video.encode import FrameCopier, encoder_into, matrix_for
 from worker.jobs.video.paint import Painter
@@ -28,7 +28,7 @@ class _NotWanted(Exception):
 
 def render_segment(
     path: Path,
-    plan: Plan,
+    plan: VideoLayout,
     times: Ticks,
     segment: Segment,
     seen: Sequence[Seen],

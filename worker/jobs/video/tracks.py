@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.types import Face
 from models.tracks.follow import VideoFaces
-from models.video.plan import Plan
+from models.video.plan import VideoLayout
 from worker.jobs.video.found import Followed, Found, followed_faces
 
 
@@ -22,7 +22,7 @@ class Seen:
 
 
 def follow_video(
-    folder: Path, plan: Plan, smoothing_ms: float, goes_on: Callable[[], bool] = lambda: True
+    folder: Path, plan: VideoLayout, smoothing_ms: float, goes_on: Callable[[], bool] = lambda: True
 ) -> VideoFaces | None:
     """Write `followed/<segment>.npz` for every `analysed/<segment>.npz` of a folder.
 
@@ -39,7 +39,7 @@ def follow_video(
     return faces
 
 
-def seen_in(folder: Path, plan: Plan, segments: Sequence[int] | None = None) -> Iterator[Seen]:
+def seen_in(folder: Path, plan: VideoLayout, segments: Sequence[int] | None = None) -> Iterator[Seen]:
     """Yield every analysed frame of a followed video, in order; or those of some segments."""
     for segment in range(len(plan.segments)) if segments is None else segments:
         found = Found.read(analysed(folder, segment))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
 from mien.jobs.folder import atomic_file
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.font import font_file, printable, shortened
 from worker.reports.timeline.palette import COLOURS, NOTICE, clock, percent
@@ -40,7 +40,7 @@ class Moment:
     """A sighting and its face, RGB, `CROP_PX` on each side."""
 
     sighting: Sighting
-    crop: Picture = field(repr=False)
+    crop: Rgb = field(repr=False)
 
 
 def clearest(
@@ -91,13 +91,13 @@ def sharpest(moments: Sequence[Moment], per_track: int = MOMENTS) -> list[Moment
     return [by_place[sighting.frame, sighting.track] for sighting in chosen]
 
 
-def sharpness_of(rgb: Picture) -> float:
+def sharpness_of(rgb: Rgb) -> float:
     """Return how sharp a crop is: the standard deviation of its Laplacian (Pech-Pacheco et al., 2000)."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     return float(cv2.Laplacian(grey, cv2.CV_32F).std())
 
 
-def moment_of(sighting: Sighting, rgb: Picture) -> Moment:
+def moment_of(sighting: Sighting, rgb: Rgb) -> Moment:
     """Cut the face with a margin out of the upright RGB frame it was seen in: a square that stays inside the frame."""
     x, y, width, height = sighting.face.box
     tall, wide = rgb.shape[:2]

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.types import Face
 from models.pictures.overlay import draw_faces
-from models.pictures.picture import Picture
 from worker.jobs.video.encode import planes_of
 from worker.jobs.video.paint import Painter, matrix_of
 
@@ -16,7 +16,7 @@ FACE = Face((60.3, 50.6, 71.0, 80.2), "happy", 0.7, (0.0, 0.0, 0.0, 0.0, 0.7, 0.
 EDGE = replace(FACE, box=(-20.0, -10.0, 60.0, 60.0), emotion="anger")
 
 
-def frame_of(rgb: Picture) -> av.VideoFrame:
+def frame_of(rgb: Rgb) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
 
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.notebook.analyzer import FaceAnalyzer
-from models.pictures.picture import Picture
 from models.tracks.follow import VideoFaces
 from models.video.frames import frames
 from models.video.probe import probe
@@ -35,9 +35,9 @@ class Looker:
     threshold = 0.4
 
     def __init__(self) -> None:
-        self.seen: list[Picture] = []
+        self.seen: list[Rgb] = []
 
-    def analyze_many(self, rgbs: Sequence[Picture]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
         self.seen.extend(rgbs)
         return [()] * len(rgbs), {}
 

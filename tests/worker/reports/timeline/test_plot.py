@@ -9,20 +9,20 @@ import pytest
 from matplotlib._pylab_helpers import Gcf
 
 from mien.errors import RuntimeMissing
-from models.pictures.picture import Picture
+from mien.pixels import Rgb
 from tests.worker.reports.timeline.sample import facts, sighting, two_tracks
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.palette import COLOURS
 from worker.reports.timeline.plot import plot_png
 
 
-def pixels_of(path: Path) -> Picture:
+def pixels_of(path: Path) -> Rgb:
     bgr = cv2.imread(str(path))
     assert bgr is not None
     return np.asarray(bgr[:, :, ::-1], np.uint8)
 
 
-def amount(rgb: Picture, label: str) -> int:
+def amount(rgb: Rgb, label: str) -> int:
     """How many pixels have exactly the colour of a label."""
     colour = [int(COLOURS[label][at : at + 2], 16) for at in (1, 3, 5)]
     return int(np.all(rgb == colour, axis=2).sum())
