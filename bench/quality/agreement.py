@@ -40,7 +40,8 @@ from models.detect.detector import SMALLEST_FACE_PX
 from models.detect.windows import overlap
 from models.pictures.picture import encode_jpeg, read_header
 from tests.support.demo_media import DEFAULT_FOLDER, clip, demo_file
-from worker.live.analyse import BatchAnalysis, LiveAnalyzer
+from worker.analyzer import LiveAnalyzer
+from worker.live.analyse import BatchAnalysis
 
 FPS = 25
 JPEG_QUALITY = 88

@@ -33,10 +33,10 @@ from models.labelled.names import UNCLEAR
 from models.nets import weights as weights_file
 from models.pictures.picture import decode
 from models.runtimes.choose import open_runtime
+from worker.analyzer import Analyzer
 from worker.jobs.photos import PhotoJobs, tally_of
 from worker.jobs.resident import ResidentAnalyzer
 from worker.jobs.step import JobSteps, Step
-from worker.live.analyse import Analyzer
 
 log = get_logger(__name__)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from mien.jobs.jobs import Jobs
+from worker.analyzer import Analyzer
 from worker.heap import few_arenas
 from worker.jobs.evaluation import EvaluationJobs
 from worker.jobs.photos import PhotoJobs
@@ -13,7 +14,6 @@ from worker.jobs.rq_worker import JobsWorker
 from worker.jobs.step import give_up
 from worker.jobs.video.jobs import VideoJobs
 from worker.jobs.webhook import Webhooks
-from worker.live.analyse import Analyzer
 
 
 def job_worker(jobs: Jobs, analyzer: Analyzer, stopping: threading.Event) -> JobsWorker:

@@ -17,12 +17,12 @@ from mien.jobs.folder import Entry, Input, Inputs, JobFolder
 from mien.jobs.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
 from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
+from worker.analyzer import Analyzer
 from worker.heap import give_back
 from worker.jobs.careful import CAREFUL_AFTER, REASON, CarefulReading
 from worker.jobs.pictures import Limits
 from worker.jobs.pipeline import PhotoPipeline
 from worker.jobs.step import JobSteps, Step
-from worker.live.analyse import Analyzer
 from worker.reports.photos import write_results
 
 _REPORT_S = 0.5

@@ -19,7 +19,7 @@ from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo, pixels_in_memory, read_photo
 from models.pictures.picture import encode_jpeg, read_header
-from worker.live.analyse import Analyzer
+from worker.analyzer import Analyzer
 
 # A file that is larger than its pixels could be at 4 bytes each is no photo.
 _BYTES_A_PIXEL = 4

@@ -18,8 +18,8 @@ from types import TracebackType
 from mien.inputs.address import is_local, member_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
+from worker.analyzer import Analyzer
 from worker.jobs.pictures import Analysed, Fetched, Limits, Opened, Unusable, analyse, decode, fetch, write
-from worker.live.analyse import Analyzer
 
 GROUP_PICTURES = 8
 GROUP_PIXELS = 8_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mien.pixels import Rgb
 from mien.types import Face
-from worker.live.analyse import Analyzer
+from worker.analyzer import Analyzer
 
 
 class ResidentAnalyzer:

@@ -18,7 +18,7 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.steps import Call, call
 from mien.jobs.view import JobState, Tally
 from mien.logs import get_logger
-from worker.live.analyse import Analyzer
+from worker.analyzer import Analyzer
 
 # Handing a step back on a stop is no failure, so it must never use up its tries.
 _HANDED_BACK = 1_000_000

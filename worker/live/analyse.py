@@ -14,15 +14,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.errors import MienError, PictureError
 from mien.logs import get_logger
 from mien.pixels import Rgb
-from mien.types import Box, Detection, DropReason, Face, Frame
+from mien.types import DropReason, Face, Frame
 from models.pictures.picture import decode
 from models.tracks.follow import CameraFaces
+from worker.analyzer import LiveAnalyzer
 from worker.live.collect import Drop, age_ns
 from worker.live.memory import CameraMemory
 from worker.live.readings import Readings
@@ -38,45 +38,6 @@ DENIED = 2
 REPEAT_LOG_S = 10.0
 
 log = get_logger(__name__)
-
-
-class Analyzer(Protocol):
-    """What jobs need of `models.analyzer.PixelAnalyzer`."""
-
-    @property
-    def threshold(self) -> float:
-        """Below this top probability a face is `uncertain`."""
-        ...
-
-    def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
-        """Return the faces of each picture, and how long each stage took (ms)."""
-        ...
-
-
-class LiveAnalyzer(Protocol):
-    """What a live worker needs of `models.analyzer.PixelAnalyzer`: its steps one by one."""
-
-    @property
-    def threshold(self) -> float:
-        """Below this top probability a face is `uncertain`."""
-        ...
-
-    @property
-    def crop_px(self) -> int:
-        """Side of the square that the classifier sees of a face."""
-        ...
-
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return where the faces of a picture are."""
-        ...
-
-    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
-        """Return the face at each of the boxes where one is expected, or None."""
-        ...
-
-    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
-        """Return the face of each detection in its picture."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from mien.logs import get_logger
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import CameraState, DropReason, Frame
-from worker.live.analyse import BatchAnalysis, LiveAnalyzer
+from worker.analyzer import LiveAnalyzer
+from worker.live.analyse import BatchAnalysis
 from worker.live.collect import HURRIED_PART, WAITING_PART, Batch, Collector, Drop, Rules
 from worker.live.membership import Membership, beside
 from worker.live.pace import Pace

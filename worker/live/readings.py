@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
-from typing import Protocol
 
-from mien.pixels import Rgb
-from mien.types import Detection, Face
+from mien.types import Face
+from worker.analyzer import FaceClassifier
 from worker.live.due import part_to_wait
 from worker.live.memory import CameraMemory, Reading
 from worker.live.rota import Rota
 from worker.live.turn import Turn, scaled
 
 
-class Classifier(Protocol):
-    """What reads faces: a part of `models.analyzer.PixelAnalyzer`."""
-
-    @property
-    def threshold(self) -> float:
-        """Below this top probability a face is `uncertain`."""
-        ...
-
-    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
-        """Return the face of each detection in its picture."""
-        ...
-
-
 class Readings:
     """When each face of each camera is read next, spread over the frames."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: FaceClassifier) -> None:
         self._classifier = classifier
         self._rota: Rota[tuple[str, str]] = Rota()
 

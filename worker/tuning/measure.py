@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -16,11 +15,12 @@ from mien.logs import get_logger
 from mien.machine import Machine
 from mien.pixels import Rgb
 from mien.settings import Settings
-from mien.types import Box, Detection, Face
+from mien.types import Detection
 from models.nets import weights as weights_file
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import decode, encode_jpeg
 from models.runtimes.choose import ClassifierRuntime, Faces, RuntimeName, open_runtime
+from worker.analyzer import MeasuredAnalyzer
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs
 from worker.tuning.forecast import reads_on_gpu
@@ -37,32 +37,6 @@ _ENOUGH_S = 0.04
 _SIZES = (1, 2, 4)
 
 log = get_logger(__name__)
-
-
-class Reader(Protocol):
-    """What is measured of `models.analyzer.PixelAnalyzer`."""
-
-    @property
-    def detector(self) -> str:
-        """The name of the detector in use."""
-        ...
-
-    @property
-    def runtime(self) -> str:
-        """The name of the runtime in use."""
-        ...
-
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Search a whole picture."""
-        ...
-
-    def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
-        """Look for faces where they are expected."""
-        ...
-
-    def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
-        """Read faces."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +68,8 @@ def least(run: Callable[[], object], until_s: float = math.inf) -> Time:
     return Time(1000 * min(cpu), 1000 * min(clock))
 
 
-def measured(reader: Reader, settings: Settings) -> Costs:
-    """Return the costs of one reader with the number of threads that it was opened with, in about 0.4 s.
+def measured(analyzer: MeasuredAnalyzer, settings: Settings) -> Costs:
+    """Return the costs of an analyzer with the number of threads that it was opened with, in about 0.4 s.
 
     Only what the settings make a worker do from the start is measured; coarser scans follow from that.
     """
@@ -103,36 +77,36 @@ def measured(reader: Reader, settings: Settings) -> Costs:
     rgb, frame = picture.picture(), picture.jpeg(settings.jpeg_quality)
     boxes = [face.box for face in picture.detections(2)]
     faces = {size: [(rgb, face) for face in picture.detections(size)] for size in _SIZES}
-    scan = least(_scan(reader, rgb, settings.smallest_face_px), until_s)
-    read = reader.classify(faces[2])
+    scan = least(_scan(analyzer, rgb, settings.smallest_face_px), until_s)
+    read = analyzer.classify(faces[2])
     canvas = rgb.copy()
     return Costs(
         decode_ms=least(lambda: decode(frame), until_s).cpu_ms,
         scan_ms={settings.smallest_face_px: scan.cpu_ms},
-        near_ms=least(lambda: reader.near(rgb, boxes), until_s).cpu_ms / len(boxes),
-        classify_ms={size: least(_classify(reader, faces[size]), until_s).cpu_ms for size in _SIZES},
+        near_ms=least(lambda: analyzer.near(rgb, boxes), until_s).cpu_ms / len(boxes),
+        classify_ms={size: least(_classify(analyzer, faces[size]), until_s).cpu_ms for size in _SIZES},
         draw_ms=least(lambda: draw_faces(canvas, read), until_s).cpu_ms,
         encode_ms=least(lambda: encode_jpeg(rgb, settings.view_quality), until_s).cpu_ms,
         other_ms=OTHER_MS,
         threads=settings.inference_threads,
         speedup=_speedup(scan, settings),
-        detector=reader.detector,
-        runtime=reader.runtime,
+        detector=analyzer.detector,
+        runtime=analyzer.runtime,
     )
 
 
-def measured_fully(reader: Reader, settings: Settings) -> Costs:
+def measured_fully(analyzer: MeasuredAnalyzer, settings: Settings) -> Costs:
     """Return the costs with all that a worker may come to do: every scan of the ladder, every runtime installed.
 
     What `LONGEST_S` has no time for is left out.
     """
     until_s = time.monotonic() + LONGEST_S
-    costs = measured(reader, settings)
+    costs = measured(analyzer, settings)
     scans = dict(costs.scan_ms)
     rgb = picture.picture()
     for smallest_px in dict.fromkeys(plan.smallest_face_px for plan in ladder(settings)):
         if smallest_px not in scans and time.monotonic() < until_s:
-            scans[smallest_px] = least(_scan(reader, rgb, smallest_px)).cpu_ms
+            scans[smallest_px] = least(_scan(analyzer, rgb, smallest_px)).cpu_ms
     runtimes: dict[str, Mapping[int, float]] = {}
     for name in installed_runtimes(settings):
         if time.monotonic() < until_s:
@@ -161,12 +135,12 @@ def installed_runtimes(settings: Settings) -> list[RuntimeName]:
     return [name for name in names if importlib.util.find_spec(name) is not None]
 
 
-def _scan(reader: Reader, rgb: Rgb, smallest_face_px: int) -> Callable[[], object]:
-    return lambda: reader.scan(rgb, smallest_face_px)
+def _scan(analyzer: MeasuredAnalyzer, rgb: Rgb, smallest_face_px: int) -> Callable[[], object]:
+    return lambda: analyzer.scan(rgb, smallest_face_px)
 
 
-def _classify(reader: Reader, faces: Sequence[tuple[Rgb, Detection]]) -> Callable[[], object]:
-    return lambda: reader.classify(faces)
+def _classify(analyzer: MeasuredAnalyzer, faces: Sequence[tuple[Rgb, Detection]]) -> Callable[[], object]:
+    return lambda: analyzer.classify(faces)
 
 
 def _logits(runtime: ClassifierRuntime, faces: Faces) -> Callable[[], object]:

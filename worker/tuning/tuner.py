@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 from mien.bus.plan import SavingsPlan
 from mien.logs import get_logger
@@ -18,6 +17,7 @@ from mien.machine import Machine
 from mien.settings import Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.runtimes.choose import RuntimeName
+from worker.analyzer import Prepares
 from worker.heap import give_back
 from worker.tuning.cache import Cache
 from worker.tuning.choose import Room, Work, worst_frame_ms
@@ -136,14 +136,6 @@ class Nets:
             log.warning("nets cannot be made ready", smallest_face_px=smallest_face_px, reason=repr(error))
         self._ready |= missing
         give_back()
-
-
-class Prepares(Protocol):
-    """What `Nets` needs of `models.analyzer.PixelAnalyzer`."""
-
-    def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
-        """Make searching frames of these sizes ready."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import decode, encode_jpeg
 from tests.support.media import astronaut, demo_media
+from worker.analyzer import Analyzer
 from worker.jobs import pipeline
 from worker.jobs.pictures import Limits
 from worker.jobs.pipeline import GROUP_PICTURES, PhotoPipeline, PixelBudget
-from worker.live.analyse import Analyzer
 
 LIMITS = Limits(max_pixels=100_000_000)
 

@@ -10,8 +10,8 @@ from mien.pixels import Rgb
 from mien.types import Face
 from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import Read, ToRgb, ahead, read_segment
+from worker.analyzer import Analyzer
 from worker.jobs.video.found import Found
-from worker.live.analyse import Analyzer
 
 # Faces of a few frames are classified together; more gains nothing and makes a stop take longer.
 _GROUP_FRAMES = 8
