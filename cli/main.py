@@ -20,6 +20,7 @@ from cli.train import train
 from cli.up.up import up
 from cli.work import work
 from mien.errors import MienError
+from mien.machine import limit_library_threads
 
 app = typer.Typer(
     name="mien",
@@ -51,6 +52,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and its own exit code."""
+    limit_library_threads()
     try:
         app()
     except MienError as error:

@@ -13,6 +13,7 @@ _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """As Linux calls it on x86 (AVX-512 or AMX) and on ARM."""
 
 _MIB = 1024 * 1024
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,21 @@ def usable_cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [cores for folder in _groups("cpu") if (cores := _cpu_limit(folder)) is not None]
     return max(1, min(allowed, *(math.ceil(cores) for cores in limits))) if limits else allowed
+
+
+def all_cores() -> int:
+    """Return how many cores the machine has, whether this process may use them or not."""
+    return os.cpu_count() or usable_cores()
+
+
+def limit_library_threads() -> None:
+    """Let libraries that are loaded after this start no more threads than there are usable cores.
+
+    OpenBLAS and OpenMP ask for affinity alone: in a container limited to one of 64 cores NumPy starts 64 threads. What
+    the environment says already stays.
+    """
+    for variable in _THREAD_VARIABLES:
+        os.environ.setdefault(variable, str(usable_cores()))
 
 
 def usable_memory_mib() -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mien import machine
 from mien.machine import Machine, usable_cores, usable_memory_mib
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_this_machine_has_a_name_cores_and_memory() -> None:
@@ -48,3 +53,36 @@ def test_the_limits_of_a_container_count(
         (tmp_path / name).write_text(f"{text}\n")
     monkeypatch.setattr(machine, "_groups", lambda _controller: [tmp_path])
     assert (usable_cores(), usable_memory_mib()) == (cores or without[0], mib or without[1])
+
+
+def test_only_this_module_counts_cores_so_that_no_pool_forgets_the_container() -> None:
+    counts = {"cpu_count", "process_cpu_count", "sched_getaffinity"}
+    asked = []
+    for room in ("mien", "models", "worker", "producer", "dashboard", "cli"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            names = {each.attr for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Attribute)}
+            if names & counts:
+                asked.append(str(path.relative_to(ROOT)))
+    assert asked == ["mien/machine.py"]
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_numpy_of_a_command_has_no_more_threads_than_a_container_cores(
+    given: dict[str, str], threads: int, tmp_path: Path
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core: NumPy never starts a second thread")
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    script = (
+        "import os, pathlib, sys\n"
+        "from mien import machine\n"
+        "machine._groups = lambda _: [pathlib.Path(sys.argv.pop())]\n"
+        "from cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "import numpy\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+    )
+    unset = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", script, "--version", str(tmp_path)]
+    said = subprocess.run(command, cwd=ROOT, env={**unset, **given}, capture_output=True, text=True, timeout=60)
+    assert said.stdout.splitlines()[-1] == str(threads), said.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shutil
 import sys
@@ -19,7 +18,7 @@ from mien.bus.bus import Bus
 from mien.bus.plan import SavingsPlan
 from mien.errors import MienError
 from mien.logs import without_password
-from mien.machine import Machine
+from mien.machine import Machine, all_cores
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from worker.tuning.choose import count
@@ -98,7 +97,7 @@ def _tried(group: str, name: str, run: Callable[[], str]) -> Check:
 
 
 def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
-    has = os.cpu_count() or machine.cores
+    has = all_cores()
     limited = f" of {has} (limited by affinity or container)" if machine.cores < has else ""
     yield Check("machine", "CPU", "ok", machine.cpu)
     yield Check("machine", "cores", "ok", f"{machine.cores}{limited}")

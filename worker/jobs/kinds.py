@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import cv2
+
 from mien.jobs.jobs import Jobs
 from worker.analyzer import Analyzer
 from worker.heap import few_arenas
@@ -19,6 +21,9 @@ from worker.jobs.webhook import Webhooks
 def job_worker(jobs: Jobs, analyzer: Analyzer, stopping: threading.Event) -> JobsWorker:
     """Return a worker on jobs of every kind; its `run` ends when `stopping` is set."""
     few_arenas()
+    cv2.setNumThreads(
+        jobs.settings.inference_threads
+    )  # not only once an analyzer is opened: pictures are decoded before
     functions: dict[str, Callable[..., object]] = dict(Webhooks(jobs).functions)
     for kind in (PhotoJobs, VideoJobs, EvaluationJobs):
         functions.update(kind(jobs, analyzer, stopping).functions)

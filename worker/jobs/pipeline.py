@@ -7,7 +7,6 @@ the others meanwhile. All decoded pixels together stay within a budget, so that 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from types import TracebackType
 from mien.inputs.address import is_local, member_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
+from mien.machine import usable_cores
 from worker.analyzer import Analyzer
 from worker.jobs.pictures import Analysed, Fetched, Limits, Opened, Unusable, analyse, decode, fetch, write
 
@@ -227,5 +227,4 @@ def _is_here(address: str) -> bool:
 
 
 def _threads() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_THREADS, usable)
+    return min(_MOST_THREADS, usable_cores())

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
+import cv2
 import pytest
 
 from mien.jobs.folder import Input
@@ -35,6 +36,16 @@ def test_a_worker_runs_every_function_that_the_queue_may_carry_and_no_other(sett
     for kind in (PhotoJobs, VideoJobs, EvaluationJobs):
         names |= kind(jobs, NoAnalyzer(), threading.Event()).functions.keys()
     assert names == JOB_FUNCTIONS
+
+
+def test_opencv_has_the_threads_of_the_settings_before_an_analyzer_is_opened(settings: Settings) -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(4)
+        job_worker(Jobs.from_settings(settings), NoAnalyzer(), threading.Event())
+        assert cv2.getNumThreads() == settings.inference_threads == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_worker_of_all_kinds_ends_a_job_that_has_only_bad_pictures(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from mien.types import Face
 from models.analyzer import PixelAnalyzer, open_analyzer
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import decode, encode_jpeg
+from tests.support.container import limit_cores
 from tests.support.media import astronaut, demo_media
 from worker.analyzer import Analyzer
 from worker.jobs import pipeline
@@ -149,6 +151,30 @@ def test_bad_pictures_hold_no_room_and_have_their_reasons(tmp_path: Path, monkey
     assert "truncated" in reasons[0]
     assert "not a picture" in reasons[7]
     assert "does not exist" in reasons[9]
+
+
+@pytest.mark.parametrize("cores", [1, 0.5])
+@pytest.mark.parametrize("step", ["decode", "write"])
+def test_a_container_limited_to_one_core_gets_one_thread_for_each_step(
+    step: str, cores: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two pictures of a step wait for each other, so that a second thread would show itself."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core: there is never a second thread")
+    limit_cores(tmp_path, monkeypatch, cores)
+    threads: set[str] = set()
+    second, do = threading.Event(), getattr(pipeline, step)
+
+    def noted(*given: object) -> object:
+        threads.add(threading.current_thread().name)
+        if len(threads) > 1:
+            second.set()
+        second.wait(0.05)
+        return do(*given)
+
+    monkeypatch.setattr(pipeline, step, noted)
+    run(files(tmp_path / "pictures", 6), tmp_path / "out", Blind())
+    assert len(threads) == 1
 
 
 def test_results_that_cannot_be_written_are_an_error_and_nothing_hangs(tmp_path: Path) -> None:
