@@ -1,4 +1,4 @@
-"""Everything on one machine: two embedded brokers, and one process for each part, under honcho."""
+"""Everything on one machine: two embedded brokers, and one process for each part."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from honcho.printer import Printer
 from rich.console import Console
 
-from cli.up.processes import LocalManager, WorkerScaler
+from cli.up.commands import Commands
+from cli.up.lines import Lines
+from cli.up.parent import VARIABLE
+from cli.up.processes import LocalProcesses
+from cli.up.scaler import WorkerScaler
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError
@@ -44,25 +47,28 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
     console = Console(stderr=True, highlight=False)
     data_dir = settings.data_dir.absolute()
     with (
+        LocalProcesses(Lines(sys.stderr)) as processes,
         EmbeddedBroker() as bus,
         EmbeddedBroker(keep_in=data_dir / "broker") as jobs,
         _recorded(settings.up_record, bus, jobs, settings.port),
     ):
-        environment = {
-            **os.environ,
-            "MIEN_BUS_URL": bus.url,
-            "MIEN_JOBS_URL": jobs.url,
-            "MIEN_DATA_DIR": str(data_dir),
-            "PYTHONUNBUFFERED": "1",
-            "_MIEN_UP_PID": str(os.getpid()),
-        }
-        manager = _manager(environment, settings, sources)
+        commands = Commands(
+            {
+                **os.environ,
+                "MIEN_BUS_URL": bus.url,
+                "MIEN_JOBS_URL": jobs.url,
+                "MIEN_DATA_DIR": str(data_dir),
+                "PYTHONUNBUFFERED": "1",
+                VARIABLE: str(os.getpid()),
+            }
+        )
+        _start_all(processes, commands, settings, sources)
         threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
         if settings.workers == 0:
-            staff = WorkerScaler(Bus(bus.url, settings), most_workers(settings, Machine.this()), manager.hire)
-            threading.Thread(target=staff.watch, args=(manager.stopping,), daemon=True).start()
-        manager.loop()
-    stopped_by_user = manager.returncode in (130, 143)
+            most = most_workers(settings, Machine.this())
+            scaler = WorkerScaler(Bus(bus.url, settings), most, lambda: processes.start(commands.live_worker()))
+            threading.Thread(target=scaler.watch, args=(processes.stopping,), daemon=True).start()
+        stopped_by_user = processes.run()
     console.print("mien stopped." if stopped_by_user else "mien stopped, because one of its processes ended.")
     return 0 if stopped_by_user else 1
 
@@ -86,15 +92,13 @@ def _camera_and_source(text: str) -> tuple[str, str]:
     return check_camera_name(name), source
 
 
-def _manager(environment: dict[str, str], settings: Settings, sources: dict[str, str]) -> LocalManager:
-    manager = LocalManager(Printer(sys.stderr, time_format="%H:%M:%S"), environment)
-    manager.add("dashboard", ["dashboard", "--port", str(settings.port), "--host", settings.host])
+def _start_all(processes: LocalProcesses, commands: Commands, settings: Settings, sources: Mapping[str, str]) -> None:
+    processes.start(commands.dashboard(settings))
     for _ in range(settings.workers or 1):
-        manager.add_worker()
-    manager.add("jobs", ["jobs", "work"])
+        processes.start(commands.live_worker())
+    processes.start(commands.job_worker())
     for name, source in sources.items():
-        manager.add_camera(name, source)
-    return manager
+        processes.start(commands.camera(name, source))
 
 
 @contextmanager

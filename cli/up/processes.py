@@ -1,129 +1,175 @@
-"""The processes of `mien up`: honcho starts, watches and stops them, and takes in more workers while it runs."""
+"""The processes of `mien up`: started, watched and stopped together, and more of them while it runs."""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import os
 import queue
-import shlex
-import sys
+import signal
+import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import IO, Any, cast
 
-import honcho.manager
-from honcho.printer import Printer
+from cli.up.lines import SYSTEM, Lines
 
-from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable
-from mien.logs import get_logger
-from mien.types import CameraState
-
-_KILL_AFTER_S = 2
-_CAMERA = "camera."
-_LOOK_EVERY_S = 1.0
-
-log = get_logger(__name__)
+_KILL_AFTER_S = 2.0
+_LAST_LINES_S = 1.0
 
 
-class LocalManager(honcho.manager.Manager):  # type: ignore[misc]
-    """Runs commands of mien side by side.
+@dataclass(frozen=True)
+class Command:
+    """What a process runs, and in which environment. `may_end`: its end leaves the others running."""
 
-    Stops everything when one part ends, but not for a camera: a film has an end, a source may be mistyped. `stopping`
-    is set when everything is asked to end.
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    may_end: bool = False
+
+
+class Process:
+    """One running command; its lines are printed, and `ended` is called with its exit code from another thread.
+
+    It leads a session of its own: Ctrl-C on the terminal reaches `mien up` alone, and a signal reaches all that it
+    started in its group.
     """
 
-    def __init__(self, printer: Printer, environment: Mapping[str, str]) -> None:
-        super().__init__(printer)
+    def __init__(self, command: Command, lines: Lines, ended: Callable[[Process, int], None]) -> None:
+        self.command = command
+        self._lines = lines
+        self._ended = ended
+        self._popen = subprocess.Popen(
+            command.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(command.environment),
+            start_new_session=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self.pid = self._popen.pid
+        lines.write(SYSTEM, f"{command.name} started (pid={self.pid})")
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process and its group, unless it has ended."""
+        if self._popen.poll() is None:
+            self._lines.write(SYSTEM, f"sending {number.name} to {self.command.name} (pid {self.pid})")
+            self._signal_group(number)
+
+    def wait(self) -> None:
+        """Wait until the process has ended."""
+        self._popen.wait()
+
+    def _follow(self) -> None:
+        reader = threading.Thread(target=self._relay, daemon=True)
+        reader.start()
+        code = self._popen.wait()
+        reader.join(_LAST_LINES_S)
+        if reader.is_alive():  # a child of its own has outlived it and holds the pipe
+            self._signal_group(signal.SIGKILL)
+        self._ended(self, code)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def _relay(self) -> None:
+        with cast(IO[str], self._popen.stdout) as output:
+            for line in output:
+                self._lines.write(self.command.name, line)
+
+
+class LocalProcesses:
+    """Runs commands side by side until a signal comes, or until one ends that may not.
+
+    As a context manager it handles SIGINT and SIGTERM: the first one asks everything to end, the next one kills.
+    `stopping` is set when everything is asked to end. All that changes happens on the thread of `run`, one thing after
+    the other: other threads, and the handlers of signals, hand it what there is to do.
+    """
+
+    def __init__(self, lines: Lines) -> None:
         self.stopping = threading.Event()
-        self._environment = dict(environment)
-        self._workers = 0
-        self._hired: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._lines = lines
+        self._to_do: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._running: list[Process] = []
+        self._by_signal = False
+        self._kill_at_s: float | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
 
-    def add(self, name: str, arguments: Sequence[str]) -> None:
-        """Add `mien ARGUMENTS` before `loop`."""
-        # `exec` replaces honcho's shell, so that a signal reaches the process itself.
-        command = "exec " + shlex.join([sys.executable, "-m", "cli", *arguments])
-        self.add_process(name, command, env=self._environment)
+    def __enter__(self) -> LocalProcesses:
+        self._handlers = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
 
-    def add_camera(self, name: str, source: str) -> None:
-        """Add the producer of a camera before `loop`."""
-        self.add(f"{_CAMERA}{name}", ["produce", "--camera", name, source])
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
-    def add_worker(self) -> str:
-        """Add a live worker before `loop`; returns the name of the process."""
-        self._workers += 1
-        name = f"worker.{self._workers}"
-        self.add(name, ["work"])
-        return name
+    def start(self, command: Command) -> None:
+        """Start one more process, at once or as soon as `run` is called; any thread may call it."""
+        self._lines.add(command.name)
+        self._to_do.put(partial(self._start, command))
 
-    def hire(self) -> None:
-        """Start one more live worker while `loop` runs; any thread may call it."""
-        self._hired.put(None)
+    def run(self) -> bool:
+        """Run until all processes have ended; returns whether a signal asked for it. For the main thread."""
+        try:
+            while self._running or not self._to_do.empty():
+                self._do_next()
+        finally:
+            self._signal_all(signal.SIGKILL)
+            for process in self._running:
+                process.wait()
+        return self._by_signal
 
-    def terminate(self) -> None:
+    def _do_next(self) -> None:
+        timeout_s = None if self._kill_at_s is None else max(0.0, self._kill_at_s - time.monotonic())
+        try:
+            self._to_do.get(timeout=timeout_s)()
+        except queue.Empty:
+            self._kill()
+
+    def _start(self, command: Command) -> None:
+        if not self.stopping.is_set():
+            self._running.append(Process(command, self._lines, self._ended))
+
+    def _ended(self, process: Process, code: int) -> None:
+        self._to_do.put(partial(self._after_end, process, code))
+
+    def _after_end(self, process: Process, code: int) -> None:
+        """Decide what follows from the end of a process: nothing, or the end of all."""
+        self._running.remove(process)
+        self._lines.write(SYSTEM, f"{process.command.name} stopped (rc={code})")
+        if not process.command.may_end:
+            self._stop()
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        # Only `put` of a SimpleQueue is safe here: the handler may stand in the middle of anything else.
+        self._to_do.put(partial(self._signalled, signal.Signals(number)))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        self._lines.write(SYSTEM, f"{number.name} received")
+        self._by_signal = True
+        if self.stopping.is_set():
+            self._kill()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
         """Ask every process to end, and make it end 2 s later."""
-        if not self._terminating:
+        if not self.stopping.is_set():
             self.stopping.set()
-            timer = threading.Timer(_KILL_AFTER_S, self.kill)
-            timer.daemon = True
-            timer.start()
-        super().terminate()
+            self._kill_at_s = time.monotonic() + _KILL_AFTER_S
+            self._signal_all(signal.SIGTERM)
 
-    def _all_started(self) -> bool:
-        # honcho has no way to add a process while it runs. Its loop asks this at every turn, ten times a second and
-        # on its own thread, so that here nothing else looks at the list of processes.
-        while not self._terminating and not self._hired.empty():
-            self._hired.get()
-            self._start_one(self.add_worker())
-        return bool(super()._all_started())
+    def _kill(self) -> None:
+        self._kill_at_s = None
+        self._signal_all(signal.SIGKILL)
 
-    def _start_one(self, name: str) -> None:
-        """Start an added process as honcho's own `_start` does with all of them."""
-        process = self._processes[name]
-        process["process"] = multiprocessing.Process(name=name, target=process["obj"].run, args=(self.events, True))
-        process["process"].start()
-
-    def _any_stopped(self) -> bool:
-        parts = (process for name, process in self._processes.items() if not name.startswith(_CAMERA))
-        return any(process.get("returncode") is not None for process in parts)
-
-    def _killall(self, force: bool = False) -> None:
-        """Signal every running process; one that is just starting has no id yet and is met by the next call."""
-        for name, process in list(self._processes.items()):
-            pid = process.get("pid")
-            if pid is None or "returncode" in process:
-                continue
-            self._system_print(f"sending {'SIGKILL' if force else 'SIGTERM'} to {name} (pid {pid})\n")
-            signal_it = self._procmgr.kill if force else self._procmgr.terminate
-            signal_it(pid)
-
-
-class WorkerScaler:
-    """Sees to it that there are as many workers as live cameras, up to a number; nobody is sent away again.
-
-    A worker takes 300 MB, so not all are started for one camera. One without cameras costs next to nothing.
-    """
-
-    def __init__(self, bus: Bus, most: int, hire: Callable[[], None]) -> None:
-        self._bus = bus
-        self._most = most
-        self._hire = hire
-        self._workers = 1
-
-    def watch(self, stopping: threading.Event) -> None:
-        """Look at the cameras once a second, until `stopping`."""
-        while not stopping.wait(_LOOK_EVERY_S):
-            try:
-                self.look()
-            except BrokerUnavailable as error:
-                log.debug("the cameras cannot be seen", reason=str(error))
-        self._bus.close()
-
-    def look(self) -> None:
-        """Take in one worker when there are more live cameras than workers."""
-        if self._workers >= self._most:
-            return
-        live = sum(camera.state == CameraState.LIVE for camera in self._bus.cameras())
-        if live > self._workers:
-            self._workers += 1
-            log.info("a worker is added", cameras=live, workers=self._workers, most=self._most)
-            self._hire()
+    def _signal_all(self, number: signal.Signals) -> None:
+        for process in self._running:
+            process.send(number)

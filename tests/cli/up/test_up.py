@@ -21,6 +21,7 @@ from mien.bus.bus import Bus
 from mien.machine import usable_cores
 from mien.settings import load_settings
 from mien.types import CameraState
+from tests.support.waiting import wait_until
 
 
 def a_free_port() -> int:
@@ -134,8 +135,7 @@ def test_everything_starts_and_two_different_annotated_pictures_come(
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
         took_s = time.monotonic() - before
-        time.sleep(0.2)
-        assert not alive(below), f"left behind: {alive(below)}"
+        wait_until(lambda: not alive(below), what="its processes to end")
         assert took_s < 15, f"stopping took {took_s:.1f} s (the promise is 3 s)"
     assert not (tmp_path / ".mien" / "up.json").exists()
 
@@ -164,23 +164,16 @@ def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch:
             next(stream)
         monkeypatch.chdir(tmp_path)
         bus = Bus.from_settings(load_settings())
-        deadline = time.monotonic() + 30
-        while not any(camera.state == CameraState.LIVE for camera in bus.cameras()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: any(camera.state == CameraState.LIVE for camera in bus.cameras()), 30, "a live camera")
         bus.close()
         below = children(process.pid)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
-        while alive(below):
-            assert time.monotonic() < deadline, f"left behind: {alive(below)}"
-            time.sleep(0.1)
+        wait_until(lambda: not alive(below), 20, "its processes to end")
 
 
-def workers_below(pid: int) -> int:
-    commands = [Path(f"/proc/{below}/cmdline") for below in children(pid)]
-    return sum(b"\0cli\0work\0" in command.read_bytes() for command in commands if command.exists())
+def workers_started(folder: Path) -> int:
+    return len(re.findall(r"worker\.\d+ started", (folder / "up.log").read_text()))
 
 
 def test_a_second_worker_comes_with_the_second_camera_and_goes_with_the_rest(tmp_path: Path) -> None:
@@ -189,25 +182,32 @@ def test_a_second_worker_comes_with_the_second_camera_and_goes_with_the_rest(tmp
     port = a_free_port()
     cameras = [part for name in ("one", "two", "three") for part in ("--camera", f"{name}=test://pattern")]
     with mien_up(tmp_path, port, *cameras) as process:
-        deadline = time.monotonic() + 60
-        while workers_below(process.pid) < 2:
-            assert time.monotonic() < deadline, (tmp_path / "up.log").read_text()
-            time.sleep(0.2)
-        time.sleep(2.5)
-        assert workers_below(process.pid) <= usable_cores()
+        wait_until(lambda: workers_started(tmp_path) >= 2, 60, "a second worker")
         below = children(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
-        time.sleep(0.2)
-        assert not alive(below)
+        wait_until(lambda: not alive(below), what="its processes to end")
+    assert workers_started(tmp_path) <= usable_cores()
     assert "a worker is added" in (tmp_path / "up.log").read_text()
 
 
-def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path) -> None:
+def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cameras = [part for name in ("one", "two") for part in ("--camera", f"{name}=test://pattern")]
-    port = a_free_port()
-    with mien_up(tmp_path, port, "--workers", "1", *cameras) as process:
-        with closing(parts(port, "/cameras/two/stream.mjpg")) as stream:
-            next(stream)
-        time.sleep(3)
-        assert workers_below(process.pid) == 1
+    monkeypatch.chdir(tmp_path)
+    with mien_up(tmp_path, a_free_port(), "--workers", "1", *cameras):
+        wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
+        with closing(Bus.from_settings(load_settings())) as bus:
+            # Two seconds in which both are live: where cameras are counted, they are counted twice.
+            wait_until(lambda: min(bus.counts(name).captured for name in ("one", "two")) > 50, 60, "frames")
+    assert workers_started(tmp_path) == 1
+
+
+def test_a_process_that_is_killed_ends_all_with_an_exit_code(tmp_path: Path) -> None:
+    with mien_up(tmp_path, a_free_port(), "--camera", "one=test://pattern") as process:
+        log = tmp_path / "up.log"
+        wait_until(lambda: re.search(r"jobs started \(pid=\d+\)", log.read_text()) is not None, 30, "the jobs' worker")
+        below = children(process.pid)
+        os.kill(int(re.findall(r"jobs started \(pid=(\d+)\)", log.read_text())[0]), signal.SIGKILL)
+        assert process.wait(15) == 1
+        wait_until(lambda: not alive(below), what="its processes to end")
+    assert log.read_text().splitlines()[-1] == "mien stopped, because one of its processes ended."
