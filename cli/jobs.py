@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.formats import FORMATS
+
 if TYPE_CHECKING:
     from mien.jobs.jobs import Jobs
 
@@ -98,7 +100,7 @@ def retry(job: JobId) -> None:
 @app.command()
 def export(
     job: JobId,
-    form: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
+    form: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="What is written.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", help="File to write; without it, to standard output.")] = None,
 ) -> None:
     """Write the results of a job as one table or document, whatever it has finished so far.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from mien.formats import DEFAULT_FORMATS, JOB_FORMATS, PRIORITIES
 
 app = typer.Typer(help="Queue photo jobs; `mien jobs work` (or `mien up`) works on them.", no_args_is_help=True)
 
@@ -57,10 +59,14 @@ def enqueue(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
     annotate: Annotated[bool, typer.Option(help="Write each picture with its faces drawn in.")] = True,
     formats: Annotated[
-        str, typer.Option("--format", help="Formats of the results: csv, json, parquet, separated by commas.")
-    ] = "csv,json",
+        str,
+        typer.Option(
+            "--format", help=f"Formats of the results: {', '.join(JOB_FORMATS['photos'])}, separated by commas."
+        ),
+    ] = ",".join(DEFAULT_FORMATS["photos"]),
     priority: Annotated[
-        Literal["high", "normal", "low"], typer.Option("--priority", help="Jobs of higher priority go first.")
+        str,
+        typer.Option("--priority", metavar="|".join(PRIORITIES), help="Jobs of higher priority go first."),
     ] = "normal",
     webhook: Annotated[
         str, typer.Option("--webhook", metavar="URL", help="Address that is told the outcome when the job has ended.")
@@ -70,14 +76,16 @@ def enqueue(
 ) -> None:
     """Queue a job over pictures."""
     from cli.views.jobs import follow, print_json, queued_line
-    from mien.formats import check_formats, check_installed
+    from mien.formats import check_installed, check_priority, formats_of, named
     from mien.inputs.find import find_inputs
     from mien.jobs.jobs import Jobs
+    from mien.jobs.options import check_job_options
     from mien.settings import load_settings
 
     settings = load_settings()
-    wanted = check_formats(formats)
-    check_installed(wanted)
+    options = check_job_options("photos", {"annotate": annotate, "formats": named(formats)})
+    check_installed(formats_of("photos", options))
+    check_priority(priority)
     jobs = Jobs.from_settings(settings)
     jobs.ping()
     found = find_inputs(paths or [], lists=lists or [], leave_out=out, timeout_s=settings.fetch_timeout_s)
@@ -88,7 +96,7 @@ def enqueue(
         found.items,
         name=found.name,
         out=out,
-        options={"annotate": annotate, "formats": list(wanted)},
+        options=options,
         priority=priority,
         webhook=webhook,
     )

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mien.formats import DEFAULT_FORMATS, JOB_FORMATS, PRIORITIES
+from mien.jobs.options import MOST_EVERY
+
 app = typer.Typer(help="Queue video jobs; `mien jobs work` (or `mien up`) works on them.", no_args_is_help=True)
 
 
@@ -18,11 +21,17 @@ def video() -> None:
 @app.command()
 def enqueue(
     files: Annotated[list[str], typer.Argument(help="Videos, folders of videos, patterns, archives or addresses.")],
-    every: Annotated[int, typer.Option(min=1, max=10_000, help="Analyse every N-th frame only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, max=MOST_EVERY, help="Analyse every N-th frame only.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
     annotate: Annotated[bool, typer.Option(help="Write each video with its faces drawn in, with its sound.")] = True,
-    formats: Annotated[str, typer.Option("--format", help="Formats of the table: csv, parquet, or both.")] = "csv",
-    priority: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
+    formats: Annotated[
+        str,
+        typer.Option("--format", help=f"Formats of the table: {', '.join(JOB_FORMATS['video'])}, separated by commas."),
+    ] = ",".join(DEFAULT_FORMATS["video"]),
+    priority: Annotated[
+        str,
+        typer.Option("--priority", metavar="|".join(PRIORITIES), help="Jobs of higher priority go first."),
+    ] = "normal",
     webhook: Annotated[str, typer.Option("--webhook", help="Address that is told when the job has ended.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job has ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -35,13 +44,16 @@ def enqueue(
     Example: [bold]mien video enqueue interview.mp4 --out results --wait[/bold]
     """
     from cli.views.jobs import follow, print_json
+    from mien.formats import check_installed, check_priority, formats_of, named
     from mien.inputs.find import VIDEOS, find_inputs
     from mien.jobs.jobs import Jobs
-    from mien.jobs.video import video_options
+    from mien.jobs.options import check_job_options
     from mien.settings import load_settings
 
     jobs = Jobs.from_settings(load_settings())
-    options = video_options(every=every, annotate=annotate, formats=formats)
+    options = check_job_options("video", {"every": every, "annotate": annotate, "formats": named(formats)})
+    check_installed(formats_of("video", options))
+    check_priority(priority)
     found = find_inputs(files, wanted=VIDEOS, leave_out=out)
     jobs.ping()
     for note in found.notes:

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 from mien.bus.budget import STAGES
 from mien.bus.plan import EVERYTHING
+from mien.formats import FORMATS, JOB_FORMATS, PRIORITIES
+from mien.jobs.options import MOST_EVERY
 from mien.jobs.request import KINDS
 from mien.jobs.view import JobState
 from mien.types import EMOTIONS, UNCERTAIN, CameraState, DropReason
@@ -209,14 +211,21 @@ def _schemas() -> dict[str, Any]:
     failure = _object(path=_TEXT, reason=_TEXT)
     job = _object(
         id=_TEXT, kind=_words(*KINDS), state=_words(*get_args(JobState)), reason=_TEXT, name=_TEXT,
-        priority=_words("high", "normal", "low"), created=_NUMBER, started=_MAYBE, finished=_MAYBE, inputs=_COUNT,
+        priority=_words(*PRIORITIES), created=_NUMBER, started=_MAYBE, finished=_MAYBE, inputs=_COUNT,
         done=_COUNT, failed=_COUNT, faces=_COUNT, progress=_SHARE, eta_s=_MAYBE, unit=_words("pictures", "frames"),
         units_done=_COUNT, units=_COUNT, out=_TEXT,
         failures={**_list(failure), "description": "the first ones; /failures has all"},
     )  # fmt: skip
     new_job = _object(
-        upload=_TEXT, kind=_words("photos", "video"), paths=_list(_TEXT), name=_TEXT,
-        priority=_words("high", "normal", "low"), options={"type": "object"},
+        upload=_TEXT, kind=_words(*JOB_FORMATS), paths=_list(_TEXT), name=_TEXT, priority=_words(*PRIORITIES),
+        options=_object(
+            annotate={"type": "boolean"},
+            formats={
+                **_list(_words(*FORMATS)),
+                "description": "; ".join(f"{kind}: {', '.join(names)}" for kind, names in JOB_FORMATS.items()),
+            },
+            every={"type": "integer", "minimum": 1, "maximum": MOST_EVERY, "description": "video: every n-th frame"},
+        ),
     )  # fmt: skip
     picture = _object(
         index=_COUNT, path=_TEXT, width=_COUNT, height=_COUNT, annotated=_TEXT, faces=_list(_reference("Face"))

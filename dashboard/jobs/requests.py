@@ -11,14 +11,14 @@ from dashboard.jobs.uploads import label_of
 from dashboard.pool import in_pool
 from dashboard.services import Services
 from mien.errors import InputError
+from mien.formats import JOB_FORMATS, check_priority
 from mien.inputs.find import PICTURES, VIDEOS, find_inputs
-from mien.jobs.folder import Input
+from mien.jobs.options import check_job_options
+from mien.jobs.request import Input, Options
 from mien.jobs.view import JobView
 
-KINDS = ("photos", "video")
-PRIORITIES = ("high", "normal", "low")
-FORMATS = ("csv", "json", "parquet")
-MOST_FRAMES_BETWEEN = 10_000
+KINDS = tuple(JOB_FORMATS)
+"""The kinds of job that can be made here: not evaluations, which need labelled pictures."""
 
 _KEYS = {"upload", "kind", "paths", "name", "priority", "options"}
 _EXAMPLES = (
@@ -36,8 +36,7 @@ def job_from(body: Any, parts: Services) -> JobView:
     if not isinstance(body, dict) or body.keys() - _KEYS or ("upload" in body) == ("paths" in body):
         raise InputError(_EXAMPLES)
     name, priority = _text(body, "name", ""), _text(body, "priority", "normal")
-    if priority not in PRIORITIES:
-        raise InputError(f"priority can be {', '.join(PRIORITIES)}, not {priority[:50]!r}")
+    check_priority(priority)
     if "upload" in body:
         upload = parts.uploads.find(_text(body, "upload", ""))
         items, kind = parts.uploads.items(upload), upload.kind
@@ -68,29 +67,11 @@ def inputs_in_roots(kind: str, paths: object, roots: tuple[Path, ...]) -> list[I
     return [check_inside(item, roots) for item in found.items]
 
 
-def options_of(kind: str, options: object) -> dict[str, Any]:
+def options_of(kind: str, options: object) -> Options:
     """Return the options of a job; raises InputError for one that its kind does not have."""
     if not isinstance(options, Mapping):
         raise InputError(f"options must be an object, not {str(options)[:50]!r}")
-    checks = {"annotate": _is_flag, "formats": _are_formats}
-    if kind == "video":
-        checks["every"] = _is_step
-    for name, value in options.items():
-        if name not in checks or not checks[name](value):
-            raise InputError(f"a job of kind {kind} has no option {str(name)[:40]!r} with {str(value)[:40]!r}")
-    return dict(options)
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _are_formats(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(each in FORMATS for each in value)
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_FRAMES_BETWEEN
+    return check_job_options(kind, options)
 
 
 def _text(body: Mapping[str, Any], key: str, default: str) -> str:

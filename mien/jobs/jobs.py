@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, cast
 
 from mien.bus.broker import broker_errors, connect
 from mien.errors import InputError, JobError
+from mien.formats import check_priority
 from mien.jobs.deaths import Deaths
 from mien.jobs.folder import Input, Inputs, JobFolder
-from mien.jobs.queue import QUEUE, QUEUES, check_priority
-from mien.jobs.request import Option, check_kind, check_options, check_webhook
+from mien.jobs.options import check_job_options
+from mien.jobs.queue import QUEUE, QUEUES
+from mien.jobs.request import Option, check_kind, check_webhook
 from mien.jobs.steps import (
     EVALUATION_CHUNK,
     EVALUATION_REPORT,
@@ -124,8 +126,8 @@ class Jobs(JobStore):
 
         While a job over the same inputs with the same options and the same `out` has not ended, that one is returned
         (`view.existed`) and nothing is queued. Raises InputError when there are no inputs or `out` cannot be written,
-        JobError for a kind, an option, a priority or an address to call that cannot be used, and for an id that is
-        taken.
+        and for a priority, an option or a format that jobs of this kind do not have, JobError for a kind or an address
+        to call that cannot be used, and for an id that is taken.
         """
         if not items:
             raise InputError(f"no {'videos' if kind == 'video' else 'pictures'} were given: name files or folders")
@@ -139,7 +141,7 @@ class Jobs(JobStore):
             out=place or folder.default_out,
             chunk_size=1 if kind == "video" else self._chunk_size(),
             items=items,
-            options=check_options(options or {}),
+            options=check_job_options(kind, options or {}),
             webhook=check_webhook(webhook),
         )
         digest = inputs.digest(place) if fresh else ""

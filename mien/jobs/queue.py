@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import redis
 from rq import Queue, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from mien.errors import JobError
+from mien.formats import PRIORITIES, Priority
 from mien.jobs.steps import WEBHOOK, Call
 from mien.settings import Settings
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
     from rq.queue import EnqueueData
 
-Priority = Literal["high", "normal", "low"]
 QUEUE = "mien"
-QUEUES: dict[Priority, str] = {"high": f"{QUEUE}:high", "normal": QUEUE, "low": f"{QUEUE}:low"}
+QUEUES: dict[Priority, str] = {name: QUEUE if name == "normal" else f"{QUEUE}:{name}" for name in PRIORITIES}
 """The queues by priority; workers look at them in this order."""
 
 # Waiting before each further try, for a disk that is full or a server that is away. Deaths of workers are counted
@@ -31,13 +30,6 @@ WEBHOOK_INTERVALS_S = (5, 20)
 _WEBHOOK_TIMEOUT_S = 20
 # What RQ remembers of a finished step serves nobody: the step's file is the truth.
 _RESULT_TTL_S = 600
-
-
-def check_priority(priority: str) -> Priority:
-    """Return a priority; raises JobError for anything else."""
-    if priority not in QUEUES:
-        raise JobError(f"priority {priority[:40]!r} is not known: {', '.join(QUEUES)} are")
-    return priority
 
 
 class JobQueue:

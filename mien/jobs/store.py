@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from mien.bus.broker import broker_errors
-from mien.jobs.queue import JobQueue, Priority, check_priority
+from mien.formats import Priority, check_priority
+from mien.jobs.queue import JobQueue
 from mien.jobs.request import Inputs
 from mien.jobs.steps import WEBHOOK, Call, call
 from mien.jobs.view import FAILURES_KEPT, JobState, JobView, Tally, failures_to_json, view_of

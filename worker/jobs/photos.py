@@ -97,7 +97,7 @@ class PhotoJobs(JobSteps):
             for chunk in range(inputs.chunks):
                 yield from folder.read_part(folder.part(chunk)).values()
 
-        write_results(job_id, inputs.out, total, entries, formats_of(inputs.options))
+        write_results(job_id, inputs.out, total, entries, formats_of(inputs.kind, inputs.options))
         self.report(job_id, {str(chunk): tally for chunk, tally in tallies.items()})
         give_back()  # whoever waits for the job may look at what the worker takes now
         self.end(job_id, attempt, "done")

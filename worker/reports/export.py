@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import InputError, JobError, RuntimeMissing
-from mien.formats import check_formats, check_installed
+from mien.formats import check_formats, check_installed, named
 from mien.jobs.folder import Entry, JobFolder, atomic_file
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import Failure, JobView, Tally
@@ -34,7 +34,7 @@ def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
     JSON what is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a
     format that is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
     """
-    formats = check_formats(form)
+    formats = check_formats(named(form))
     if len(formats) > 1:
         raise InputError(f"one format at a time: {', '.join(formats)} were given")
     check_installed(formats)

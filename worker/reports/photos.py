@@ -34,7 +34,7 @@ Row = list[Any]
 
 
 def write_results(
-    job_id: str, out: Path, total: Tally, entries: Entries, formats: Sequence[str] = DEFAULT_FORMATS
+    job_id: str, out: Path, total: Tally, entries: Entries, formats: Sequence[str] = DEFAULT_FORMATS["photos"]
 ) -> None:
     """Write `results.<format>` to `out` for each of the formats.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.app import create_app
+from mien.formats import JOB_FORMATS
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from tests.dashboard.conftest import picture
@@ -124,6 +125,8 @@ def test_it_is_not_told_whether_a_file_outside_exists(ask: Ask, outside: Path) -
         {"kind": "photos", "paths": ["{root}"], "options": {"formats": ["exe"]}},
         {"kind": "photos", "paths": ["{root}"], "webhook": "http://10.0.0.1/"},
         {"kind": "video", "paths": ["{root}"], "options": {"every": 0}},
+        {"kind": "video", "paths": ["{root}"], "options": {"formats": ["json"]}},
+        {"kind": "video", "paths": ["{root}"], "options": {"formats": ["csv", "json"]}},
         {"kind": "photos", "paths": ["{root}/nobody.jpg"]}, {"kind": "photos", "paths": ["{root}\u0000"]},
     ],
 )  # fmt: skip
@@ -133,3 +136,18 @@ def test_requests_that_cannot_be_understood_are_400(ask: Ask, root: Path, body: 
     answer = ask(body)
     assert answer.status_code == 400, answer.get_json()
     assert "\n" not in answer.get_json()["detail"]
+
+
+@pytest.mark.parametrize(("kind", "formats"), JOB_FORMATS.items())
+def test_a_job_has_the_formats_of_its_kind_and_a_refusal_says_which_these_are(
+    ask: Ask, settings: Settings, root: Path, kind: str, formats: tuple[str, ...]
+) -> None:
+    job = ask({"kind": kind, "paths": [str(root)], "options": {"formats": list(formats)}}).get_json()
+    jobs = Jobs.from_settings(settings)
+    assert jobs.folder(job["id"]).read_inputs().options["formats"] == list(formats)
+    jobs.close()
+    answer = ask({"kind": kind, "paths": [str(root)], "options": {"formats": [*formats, "xls"]}})
+    assert answer.status_code == 400
+    assert answer.get_json()["detail"] == (
+        f"there is no format 'xls' for jobs of kind {kind}: choose of {', '.join(formats)}"
+    )

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import InputError, RuntimeMissing
-from mien.formats import check_formats, formats_of
+from mien.errors import RuntimeMissing
 from mien.jobs.folder import Entry
 from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
@@ -82,17 +81,6 @@ def test_parquet_without_its_package_says_so_when_all_others_are_written(
     with pytest.raises(RuntimeMissing, match=r"install mien\[parquet\]"):
         write_results("0123456789", tmp_path, TOTAL, entries, ("parquet", "csv", "json"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.json"]
-
-
-def test_formats_are_checked() -> None:
-    assert check_formats(" Parquet,csv,csv ") == ("parquet", "csv")
-    assert formats_of({}) == ("csv", "json")
-    assert formats_of({"formats": ["json"]}) == ("json",)
-    for wrong in ("", "csv,xls", "../csv", ","):
-        with pytest.raises(InputError, match="choose of csv, json, parquet"):
-            check_formats(wrong)
-    with pytest.raises(InputError):
-        formats_of({"formats": 7})
 
 
 MEMORY = """

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import JobError
+from mien.formats import formats_of
 from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
-from mien.jobs.video import TABLE_FORMATS
 from models.video.plan import Ticks, VideoLayout, read_plan, read_times
 from worker.jobs.video.found import Found
 from worker.jobs.video.tracks import Seen, analysed, seen_in
@@ -61,9 +61,7 @@ class VideoFolder:
     @property
     def formats(self) -> tuple[str, ...]:
         """How the table is wanted."""
-        asked = self.inputs.options.get("formats", ["csv"])
-        named = asked if isinstance(asked, list) else [str(asked)]
-        return tuple(name for name in TABLE_FORMATS if name in named) or ("csv",)
+        return formats_of(self.inputs.kind, self.inputs.options)
 
     @property
     def name(self) -> str:
