@@ -42,7 +42,7 @@ def test_opencv_has_the_threads_of_the_settings_before_an_analyzer_is_opened(set
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(4)
-        job_worker(Jobs.from_settings(settings), NoAnalyzer(), threading.Event())
+        job_worker(Jobs.from_settings(settings), NoAnalyzer(), threading.Event()).run(until_empty=True)
         assert cv2.getNumThreads() == settings.inference_threads == 1
     finally:
         cv2.setNumThreads(before)
