@@ -23,11 +23,11 @@ from mien.types import DropReason, Face, Frame
 from models.pictures.picture import decode
 from models.tracks.follow import CameraFaces
 from worker.analyzer import LiveAnalyzer
+from worker.live.classification import Readings
 from worker.live.collect import Drop, age_ns
+from worker.live.detection_schedule import Scans, chosen
+from worker.live.frame_work import MAX_FRAME_PIXELS, Turn, scaled, scaled_box
 from worker.live.memory import CameraMemory
-from worker.live.readings import Readings
-from worker.live.scans import Scans, chosen
-from worker.live.turn import MAX_FRAME_PIXELS, Turn, scaled, scaled_box
 
 LOST_NS = 125_000_000
 """For so long after a face was lost (three frames at 25 fps) every frame is scanned for it."""

@@ -21,7 +21,7 @@ from tests.support.media import demo_media
 from tests.support.scene import SceneAnalyzer, Square, picture
 from tests.support.stub import StubAnalyzer
 from tests.worker.conftest import a_picture
-from worker.live import turn as turn_module
+from worker.live import frame_work as turn_module
 from worker.live.analyse import Analysed, BatchAnalysis
 
 SAVING = SavingsPlan(scan_ms=160, classify_ms=120)

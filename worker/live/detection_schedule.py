@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from worker.live.memory import CameraMemory
-from worker.live.rota import Rota
+from worker.live.round_robin import Rota
 
 PROMISE_NS = 124_000_000
 """A new face is boxed at most 120 ms later than by everything on every frame; 4 ms for what is not known that well."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from mien.types import Face
 from worker.analyzer import FaceClassifier
 from worker.live.due import part_to_wait
+from worker.live.frame_work import Turn, scaled
 from worker.live.memory import CameraMemory, Reading
-from worker.live.rota import Rota
-from worker.live.turn import Turn, scaled
+from worker.live.round_robin import Rota
 
 
 class Readings:

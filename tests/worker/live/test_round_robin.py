@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.live.rota import Rota
+from worker.live.round_robin import Rota
 
 MS = 1_000_000
 
