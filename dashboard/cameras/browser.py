@@ -26,6 +26,8 @@ SILENT_S = 2.0
 SOURCE = "browser"
 _HEARTBEAT_S = 0.4
 _SHOWN_AS_ENDED_S = 1.0
+# A worker looks for cameras every 0.5 s. One that reads a camera on until then makes its empty stream again.
+_READ_ON_S = 3.0
 _IN_FLIGHT = 2
 _RATE_SMOOTHING = 0.1
 
@@ -46,6 +48,7 @@ class BrowserCamera:
     heard_s: float = field(default_factory=time.monotonic)
     beat_s: float = 0.0
     ended_s: float | None = None
+    is_forgotten: bool = False
 
 
 class BrowserCameras:
@@ -65,8 +68,8 @@ class BrowserCameras:
         camera = BrowserCamera(f"webcam-{secrets.token_hex(3)}", secrets.token_urlsafe(24))
         self._take_lease(camera)
         self._cameras[camera.name] = camera
-        self._beat(camera)
         self._start()
+        self._beat(camera)
         log.info("a webcam opened", camera=camera.name)
         return camera
 
@@ -167,6 +170,10 @@ class BrowserCameras:
         now_s = time.monotonic()
         if camera.ended_s is None and now_s - camera.heard_s > SILENT_S:
             self._end(camera, f"the tab was silent for {SILENT_S:.0f} s")
-        if camera.ended_s is not None and now_s - camera.ended_s > _SHOWN_AS_ENDED_S:
+        ended_for_s = 0.0 if camera.ended_s is None else now_s - camera.ended_s
+        if ended_for_s > _SHOWN_AS_ENDED_S and not camera.is_forgotten:
+            self._bus.forget_camera(camera.name)
+            camera.is_forgotten = True
+        if ended_for_s > _SHOWN_AS_ENDED_S + _READ_ON_S:
             self._bus.forget_camera(camera.name)
             self._cameras.pop(camera.name, None)

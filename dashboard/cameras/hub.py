@@ -11,9 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from dashboard.cameras.places import Places
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
@@ -80,10 +81,13 @@ class Viewer:
         """Return the newest view of each camera that has one this viewer was not given yet; waits for the first."""
         deadline_s = time.monotonic() + timeout_s
         while True:
-            fresh = [shown for camera in self.cameras if (shown := self._fresh(camera)) is not None]
+            cameras = self.cameras
+            fresh = [shown for camera in cameras if (shown := self._fresh(camera)) is not None]
             left_s = deadline_s - time.monotonic()
             if fresh or left_s <= 0:
                 self._shown.update({shown.view.camera: shown.number for shown in fresh})
+                for gone in self._shown.keys() - set(cameras):
+                    self._shown.pop(gone)
                 return fresh
             self.woken.wait(left_s)
             self.woken.clear()
@@ -127,8 +131,9 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._newest: dict[str, Shown] = {}
         self._events: dict[str, deque[Event]] = {}
-        self._view_ids: dict[str, str] = {}
-        self._result_ids: dict[str, str] = {}
+        self._view_places = Places(bus.last_view_ids, earlier="given")
+        self._result_places = Places(bus.last_result_ids, earlier="skipped")
+        self._listening = threading.Lock()
         self._watched: frozenset[str] = frozenset()
         self._watched_s = 0.0
         self._numbers = 0
@@ -150,11 +155,14 @@ class Hub:
 
     @contextmanager
     def listener(self, camera: str) -> Iterator[Listener]:
-        """Hear of the results of a camera for as long as the context lasts."""
+        """Hear of every result of a camera that comes while the context lasts."""
         listener = Listener(self, camera)
-        self._listeners.add(listener)
-        self._start()
+        with self._listening:
+            self._listeners.add(listener)
         try:
+            with suppress(BrokerUnavailable):  # the reader tries again
+                self._result_places.begin([camera])
+            self._start()
             yield listener
         finally:
             self._listeners.discard(listener)
@@ -216,23 +224,22 @@ class Hub:
         if not wanted:
             return False
         self._watch(wanted)
-        after = {camera: self._view_ids.get(camera, "0") for camera in wanted}
-        for camera, (entry_id, view) in self._bus.read_views(after).items():
-            self._view_ids[camera] = entry_id
+        for camera, (entry_id, view) in self._bus.read_views(self._view_places.after(wanted)).items():
+            self._view_places.note(camera, entry_id)
             if self._age_s(entry_id) < FRESH_S:
                 self._show(view)
         return True
 
     def _relay_results(self) -> bool:
-        wanted = {listener.camera for listener in tuple(self._listeners)}
-        for camera in self._result_ids.keys() - wanted:
-            self._result_ids.pop(camera)
-            self._events.pop(camera, None)
+        with self._listening:  # a listener that joins now has its place kept
+            wanted = {listener.camera for listener in self._listeners}
+            self._result_places.forget_others(wanted)
+            for camera in self._events.keys() - wanted:
+                self._events.pop(camera)
         if not wanted:
             return False
-        after = {camera: self._result_ids.get(camera, "$") for camera in wanted}
-        for camera, entry_id, text in self._bus.read_result_texts(after):
-            self._result_ids[camera] = entry_id
+        for camera, entry_id, text in self._bus.read_result_texts(self._result_places.after(wanted)):
+            self._result_places.note(camera, entry_id)
             self._tell(camera, text)
         return True
 
@@ -246,8 +253,7 @@ class Hub:
     def _forget(self, wanted: frozenset[str]) -> None:
         for camera in self._newest.keys() - wanted:
             self._newest.pop(camera)
-        for camera in self._view_ids.keys() - wanted:
-            self._view_ids.pop(camera)
+        self._view_places.forget_others(wanted)
         self._watched &= wanted
 
     def _age_s(self, entry_id: str) -> float:

@@ -8,7 +8,7 @@ stream is what is in flight, and the account balances at any moment, whoever is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, cast
@@ -21,6 +21,7 @@ from mien.bus.clock import Clock
 from mien.bus.direct import Direct, Script
 from mien.bus.entries import (
     CAMERAS,
+    FIRST_ID,
     WORKER_NOTES,
     WORKERS,
     bare_streams_of,
@@ -251,6 +252,17 @@ class Bus:
         return [(camera_of(key), entry_id.decode(), fields[b"result"])
                 for key, entries in answer for entry_id, fields in entries]  # fmt: skip
 
+    def last_result_ids(self, cameras: Sequence[str]) -> dict[str, str]:
+        """Return the entry id of the newest result of each camera, `0-0` where there is none.
+
+        Whoever reads after it gets every result that comes from now on, however late the first read is.
+        """
+        return self._last_ids(cameras, results_key)
+
+    def last_view_ids(self, cameras: Sequence[str]) -> dict[str, str]:
+        """Return the entry id of the newest view of each camera, `0-0` where there is none."""
+        return self._last_ids(cameras, view_key)
+
     def put_view(self, view: View) -> None:
         """Store the newest view of a camera."""
         with broker_errors(self.url):
@@ -408,6 +420,14 @@ class Bus:
         lost = [frame.frame_id for frame in frames if frame.delivery == "live"]
         self.drop(camera, lost, DropReason.WORKER_LOST)
         return [frame for frame in frames if frame.delivery == "lossless"]
+
+    def _last_ids(self, cameras: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+        with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
+            for camera in cameras:
+                pipe.xrevrange(key(camera), count=1)
+            answers = pipe.execute()
+        ids = [entries[0][0].decode() if entries else FIRST_ID for entries in answers]
+        return dict(zip(cameras, ids, strict=True))
 
     def _xread(self, streams: dict[str, str], block_ms: int, count: int | None) -> list[tuple[bytes, Any]]:
         if not streams:

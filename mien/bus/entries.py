@@ -1,4 +1,7 @@
-"""What the bus stores: key names, and the fields of entries as values. Only `mien.bus.bus` uses it."""
+"""What the bus stores: key names, and the fields of entries as values.
+
+Keys and fields are known to `mien.bus.bus` only; readers of streams know the order of entry ids too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ CAMERAS = "mien:cameras"
 WORKERS = "mien:workers"
 WORKER_NOTES = "mien:workers:notes"
 CAMERA_TTL_NS = 2_000_000_000
+FIRST_ID = "0-0"
+"""An entry id below all others: reading after it gives all that a stream has."""
 
 
 def _key(camera: str, what: str) -> str:

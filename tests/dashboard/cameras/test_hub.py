@@ -87,7 +87,6 @@ def test_a_viewer_is_woken_by_its_own_cameras_only(hub: Hub, bus: Bus) -> None:
 def test_a_listener_hears_every_result_once_and_in_order(hub: Hub, bus: Bus) -> None:
     bus.read("w", ["a"], block_ms=0)
     with hub.listener("a") as listener:
-        time.sleep(0.3)
         for seq in range(1, 6):
             frame_id = bus.publish(Frame("a", seq, bus.clock.now_ns(), 8, 8, b"x"))
             bus.read("w", ["a"], block_ms=0)
@@ -103,7 +102,6 @@ def test_a_listener_hears_every_result_once_and_in_order(hub: Hub, bus: Bus) -> 
 def test_a_result_is_relayed_as_it_was_written(hub: Hub, bus: Bus) -> None:
     bus.read("w", ["a"], block_ms=0)
     with hub.listener("a") as listener:
-        time.sleep(0.3)
         result = FrameResult("a", bus.publish(Frame("a", 1, bus.clock.now_ns(), 8, 8, b"x")), 1, 7, 8, 8, ())
         bus.read("w", ["a"], block_ms=0)
         assert bus.finish(result)
