@@ -25,7 +25,10 @@ _PROBABILITIES = {"type": "object", "properties": dict.fromkeys(EMOTIONS, _SHARE
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one address; `changes` tells that it needs the header X-CSRFToken."""
+    """One method of one address; `changes` tells that it needs the header X-CSRFToken.
+
+    `conflict`: why it may be refused with 409 although nothing is wrong with the request.
+    """
 
     method: str
     path: str
@@ -34,6 +37,7 @@ class Route:
     body: str = ""
     status: int = 200
     query: tuple[str, ...] = ()
+    conflict: str = ""
 
     @property
     def changes(self) -> bool:
@@ -52,10 +56,12 @@ ROUTES = (
     Route("get", "/api/v1/jobs", "The last jobs, newest first; state and kind may be several, with commas", "Jobs",
           query=("state", "kind", "limit")),
     Route("get", "/api/v1/jobs/{id}", "One job", "Job"),
-    Route("post", "/api/v1/jobs", "Queue a job: over an upload, or over files inside job_roots", "Job", "NewJob", 201),
+    Route("post", "/api/v1/jobs", "Queue a job: over an upload, or over files inside job_roots", "Job", "NewJob", 201,
+          conflict="The upload is a job already"),
     Route("delete", "/api/v1/jobs/{id}", "Cancel a job", "Job"),
     Route("post", "/api/v1/jobs/{id}/cancel", "Cancel a job", "Job"),
-    Route("post", "/api/v1/jobs/{id}/retry", "Queue again what failed or was cancelled", "Job"),
+    Route("post", "/api/v1/jobs/{id}/retry", "Queue again what failed or was cancelled", "Job",
+          conflict="The job is done, and none of its inputs failed"),
     Route("get", "/api/v1/jobs/{id}/failures", "Inputs that failed, page by page", "Failures",
           query=("offset", "limit")),
     Route("get", "/api/v1/jobs/{id}/failures.csv", "All inputs that failed, with their reasons", "text/csv"),
@@ -82,7 +88,7 @@ ROUTES = (
     Route("post", "/api/v1/browser-cameras", "Make a browser a camera", "BrowserCamera", status=201),
     Route(
         "post", "/api/v1/browser-cameras/{name}/frames", "Publish one JPEG; header X-Camera-Token", "Published",
-        "image/jpeg", 202,
+        "image/jpeg", 202, conflict="Another producer has a camera of this name",
     ),
     Route("post", "/api/v1/browser-cameras/{name}/end", "End a browser camera; header X-Camera-Token", "", status=204),
     Route("get", "/api/v1/token", "A token for the header X-CSRFToken, with its cookie", "Token"),
@@ -128,6 +134,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {str(route.status): good, "default": failed},
     }
+    if route.conflict:
+        operation["responses"]["409"] = {**failed, "description": route.conflict}
     if route.body:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation

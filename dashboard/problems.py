@@ -8,7 +8,16 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from mien.errors import BrokerUnavailable, InputError, JobError, MienError, PictureError, SettingsError
+from mien.errors import (
+    BrokerUnavailable,
+    InputError,
+    JobConflict,
+    JobError,
+    JobNotStored,
+    MienError,
+    PictureError,
+    SettingsError,
+)
 from mien.logs import get_logger
 
 DRAINED_BYTES = 32 << 20
@@ -19,6 +28,8 @@ log = get_logger(__name__)
 _STATUS: tuple[tuple[type[MienError], int], ...] = (
     (BrokerUnavailable, 503),
     (PictureError, 415),
+    (JobConflict, 409),
+    (JobNotStored, 500),
     (JobError, 404),
     (SettingsError, 400),
     (InputError, 400),

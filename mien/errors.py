@@ -13,6 +13,8 @@ MienError
 ├── WeightsError         a file of weights that is missing, damaged or of another kind
 ├── RuntimeMissing       an inference runtime that is not installed
 └── JobError             a job that does not exist or cannot be queued
+    ├── JobConflict      a job that is there, but not in a state in which that can be done
+    └── JobNotStored     a job whose folder cannot be written
 
 Each message says what was wrong, with what value, and what to do, in one line.
 """
@@ -78,3 +80,11 @@ class RuntimeMissing(MienError):
 
 class JobError(MienError):
     """A job that does not exist or cannot be queued."""
+
+
+class JobConflict(JobError):
+    """A job that is there, but in no state in which what was asked for can be done."""
+
+
+class JobNotStored(JobError):
+    """A job whose folder cannot be written: the disk is full, or somebody else's."""

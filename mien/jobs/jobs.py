@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mien.bus.broker import broker_errors, connect
-from mien.errors import InputError, JobError
+from mien.errors import InputError, JobConflict, JobError, JobNotStored
 from mien.formats import check_priority
 from mien.jobs.deaths import Deaths
 from mien.jobs.folder import Input, Inputs, JobFolder
@@ -127,7 +127,7 @@ class Jobs(JobStore):
         While a job over the same inputs with the same options and the same `out` has not ended, that one is returned
         (`view.existed`) and nothing is queued. Raises InputError when there are no inputs or `out` cannot be written,
         and for a priority, an option or a format that jobs of this kind do not have, JobError for a kind or an address
-        to call that cannot be used, and for an id that is taken.
+        to call that cannot be used, JobConflict for an id that is taken, JobNotStored when the disk does not take it.
         """
         if not items:
             raise InputError(f"no {'videos' if kind == 'video' else 'pictures'} were given: name files or folders")
@@ -152,16 +152,16 @@ class Jobs(JobStore):
         _make_writable(inputs.out)
         with broker_errors(self.url):
             if self.redis.exists(record_key(job_id)):
-                raise JobError(f"job {job_id} is queued already")
+                raise JobConflict(f"job {job_id} is queued already")
         try:
             folder.write_inputs(inputs)
         except OSError as error:
-            raise JobError(f"the job cannot be stored in {folder.path}: {error.strerror or error}") from error
+            raise JobNotStored(f"the job cannot be stored in {folder.path}: {error.strerror or error}") from error
         if not self._add(
             job_id, name, inputs, urgency, digest, next_calls(folder, inputs)
         ):  # somebody asked for the same just now
             if not fresh:
-                raise JobError(f"job {job_id} is queued already")
+                raise JobConflict(f"job {job_id} is queued already")
             shutil.rmtree(folder.path, ignore_errors=True)
             return self._same(digest) or self.enqueue(
                 kind, items, name=name, out=out, options=options, priority=priority, webhook=webhook
@@ -177,18 +177,18 @@ class Jobs(JobStore):
     def retry(self, job_id: str) -> JobView:
         """Queue again what a job has not finished, or in a job that is done, the inputs that failed.
 
-        Raises JobError when there is nothing to do again.
+        Raises JobConflict when there is nothing to do again, JobNotStored when the job's folder cannot be changed.
         """
         view = self.get(job_id)
         if view.state == "done" and not view.failed:
-            raise JobError(f"job {job_id} is done and none of its inputs failed: there is nothing to retry")
+            raise JobConflict(f"job {job_id} is done and none of its inputs failed: there is nothing to retry")
         folder = self.folder(job_id)
         inputs = folder.read_inputs()
         if view.state == "done":
             try:
                 folder.forget_failures()
             except OSError as error:
-                raise JobError(f"{folder.path} cannot be changed: {error.strerror or error}") from error
+                raise JobNotStored(f"{folder.path} cannot be changed: {error.strerror or error}") from error
         calls = next_calls(folder, inputs)
         # Tallies of what is done again are forgotten, so that nothing counts twice meanwhile.
         self.report(job_id, {str(each.args[0]): None for each in calls if each.args})
@@ -261,7 +261,7 @@ class Jobs(JobStore):
         folder = self.folder(job_id)
         known = folder.read_inputs().webhook if webhook else ""
         if known not in ("", webhook):
-            raise JobError(f"job {job_id} does the same already and calls another webhook: cancel it, or wait for it")
+            raise JobConflict(f"job {job_id} does the same already and calls another webhook: cancel it, or wait")
         if webhook and not known:
             folder.set_webhook(webhook)
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from mien.errors import InputError, JobError, RuntimeMissing
+from mien.errors import InputError, JobConflict, RuntimeMissing
 from mien.formats import check_formats, check_installed, named
 from mien.jobs.folder import Entry, JobFolder, atomic_file
 from mien.jobs.jobs import Jobs
@@ -31,7 +31,7 @@ def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
     """Write what a job has finished so far to a file, or to standard output; return how many inputs that is.
 
     Photos and evaluations: the table or document that `worker.reports.photos` writes. Videos: `VIDEO_COLUMNS`, or as
-    JSON what is known of each video with its summary. Raises JobError when nothing is finished yet, InputError for a
+    JSON what is known of each video with its summary. Raises JobConflict when nothing is finished yet, InputError for a
     format that is none or a file that cannot be written, RuntimeMissing for Parquet without pyarrow.
     """
     formats = check_formats(named(form))
@@ -44,7 +44,7 @@ def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
     total = Tally.total(_tally(entry) for entry in folder.entries())
     count = total.done + total.failed
     if not count:
-        raise JobError(f"job {job_id} has finished nothing yet: there is nothing to export")
+        raise JobConflict(f"job {job_id} has finished nothing yet: there is nothing to export")
     try:
         with _opened(to) as file:
             if view.kind == "video":

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from mien.errors import JobError
 from mien.jobs.folder import write_json
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
@@ -54,6 +55,54 @@ def test_jobs_are_listed_cancelled_and_retried(client: FlaskClient, jobs: Jobs) 
     assert client.delete(f"/api/v1/jobs/{job.id}", headers=headers).get_json()["state"] == "cancelled"
     assert client.post(f"/api/v1/jobs/{job.id}/retry", headers=headers).get_json()["state"] == "queued"
     assert client.post(f"/api/v1/jobs/{job.id}/cancel", headers=headers).get_json()["state"] == "cancelled"
+
+
+def test_a_retry_answers_409_without_failures_404_without_a_job_and_500_when_the_disk_refuses(
+    client: FlaskClient, jobs: Jobs
+) -> None:
+    headers = {"X-CSRFToken": body_of(client, "/api/v1/token")["token"]}
+
+    def retry(job_id: str) -> tuple[int, str]:
+        answer = client.post(f"/api/v1/jobs/{job_id}/retry", headers=headers)
+        return answer.status_code, answer.get_json()["detail"]
+
+    job = queued(jobs)
+    results.finish_photos(jobs, job, [results.entry_of(0)])
+    assert retry(job.id) == (409, f"job {job.id} is done and none of its inputs failed: there is nothing to retry")
+    assert retry("abcdef0123")[0] == 404
+    failed = queued(jobs, name="two")
+    results.finish_photos(jobs, failed, [{"path": "x.jpg", "reason": "empty"}])
+    folder = jobs.folder(failed.id)
+    folder.partial(0).mkdir()
+    status, reason = retry(failed.id)
+    assert (status, "cannot be changed" in reason) == (500, True)
+    assert [*jobs.failures(jobs.get(failed.id))] != []
+
+
+def test_every_error_about_a_job_has_a_status_of_its_own(app: Flask) -> None:
+    wanted = {"JobError": 404, "JobConflict": 409, "JobNotStored": 500}
+    everything: list[type[JobError]] = [JobError, *JobError.__subclasses__()]
+    kinds = {each.__name__: each for each in everything}
+    assert kinds.keys() == wanted.keys()
+    for name, status in wanted.items():
+        with app.test_request_context("/api/v1/jobs"):
+            answer = app.make_response(app.handle_user_exception(kinds[name]("no")))
+        assert answer.status_code == status
+
+
+def test_the_schema_says_which_requests_may_be_a_conflict(client: FlaskClient) -> None:
+    paths = body_of(client, "/api/v1/openapi.json")["paths"]
+    refused = {
+        (path, method)
+        for path, methods in paths.items()
+        for method, each in methods.items()
+        if "409" in each["responses"]
+    }
+    assert refused == {
+        ("/api/v1/jobs", "post"),
+        ("/api/v1/jobs/{id}/retry", "post"),
+        ("/api/v1/browser-cameras/{name}/frames", "post"),
+    }
 
 
 def test_the_list_is_filtered_by_state_and_kind(client: FlaskClient, jobs: Jobs) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dashboard.app import create_app
 from dashboard.jobs.uploads import PIECE_BYTES, label_of
+from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from tests.dashboard import results
 from tests.dashboard.conftest import Dashboard
@@ -64,6 +65,16 @@ def test_an_upload_becomes_a_job(uploader: Uploader, settings: Settings) -> None
     )  # fmt: skip
     assert stored(settings) == ["000001.jpg", "000002.jpg"]
     assert uploader.finish().status_code == 404
+
+
+def test_an_upload_that_somebody_made_a_job_meanwhile_is_a_conflict(uploader: Uploader, settings: Settings) -> None:
+    uploader.add(jpeg())
+    jobs = Jobs.from_settings(settings)
+    jobs.enqueue("photos", [results.item("/a.jpg")], name="a", job_id=uploader.id)
+    jobs.close()
+    answer = uploader.finish()
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "conflict")
+    assert answer.get_json()["detail"] == f"job {uploader.id} is queued already"
 
 
 @pytest.mark.parametrize("body", [b"", b"just text", b"GIF of no kind at all", b"%PDF-1.4 and more"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from mien.errors import BrokerUnavailable, InputError, JobError
+from mien.errors import BrokerUnavailable, InputError, JobConflict, JobError, JobNotStored
 from mien.jobs.folder import Input
 from mien.jobs.jobs import QUEUE, QUEUES, Failure, Jobs, JobView, Tally
 from mien.jobs.steps import (
@@ -95,7 +95,7 @@ def test_uploads_are_shown_by_their_names(jobs: Jobs) -> None:
 
 def test_an_id_serves_one_job_only(jobs: Jobs) -> None:
     job_id = five(jobs)
-    with pytest.raises(JobError, match="queued already"):
+    with pytest.raises(JobConflict, match="queued already"):
         enqueue_photos(jobs, [Path("other.jpg")], name="other", job_id=job_id)
 
 
@@ -110,7 +110,7 @@ def test_no_pictures_and_no_place_for_results_are_refused(jobs: Jobs, tmp_path: 
 
 def test_a_data_folder_that_takes_nothing_is_one_clear_line(jobs: Jobs, tmp_path: Path) -> None:
     jobs.settings.data_dir.write_text("a file where a folder should be")
-    with pytest.raises(JobError, match="the job cannot be stored in"):
+    with pytest.raises(JobNotStored, match="the job cannot be stored in"):
         jobs.enqueue("photos", [Input("/a.jpg", "a.jpg")], name="a", out=tmp_path / "out")
     assert jobs.list() == []
 
@@ -160,7 +160,7 @@ def test_a_job_without_failures_cannot_be_retried(jobs: Jobs) -> None:
     job_id = five(jobs)
     jobs.report(job_id, {0: Tally(5, 0, 2)})
     jobs.end(job_id, 1, "done")
-    with pytest.raises(JobError, match="nothing to retry"):
+    with pytest.raises(JobConflict, match="nothing to retry"):
         jobs.retry(job_id)
 
 
@@ -222,7 +222,7 @@ def test_who_asks_for_the_same_again_is_told_of_its_end_too(jobs: Jobs) -> None:
         assert jobs.enqueue("photos", items, name="a", webhook="http://127.0.0.1/one").id == view.id
     assert jobs.enqueue("photos", items, name="a").id == view.id
     assert jobs.folder(view.id).read_inputs().webhook == "http://127.0.0.1/one"
-    with pytest.raises(JobError, match="calls another webhook"):
+    with pytest.raises(JobConflict, match="calls another webhook"):
         jobs.enqueue("photos", items, name="a", webhook="http://127.0.0.1/two")
     jobs.end(view.id, 1, "done")
     assert jobs.redis.exists(f"rq:job:{view.id}-1-webhook")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mien.errors import InputError, JobError
+from mien.errors import InputError, JobConflict, JobError
 from mien.jobs.folder import Entry, Input, write_json
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
@@ -109,7 +109,7 @@ def test_what_cannot_be_exported_is_one_clear_line(jobs: Jobs, tmp_path: Path) -
     with pytest.raises(JobError, match="there is no job"):
         export_job(jobs, "abcdef0123", "csv", tmp_path / "a")
     fresh = jobs.enqueue("photos", [Input("/d.jpg", "d.jpg")], name="d").id
-    with pytest.raises(JobError, match="has finished nothing yet"):
+    with pytest.raises(JobConflict, match="has finished nothing yet"):
         export_job(jobs, fresh, "csv", tmp_path / "a")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
