@@ -8,6 +8,7 @@ MienError
 │   ├── UnknownSource    no such scheme, file or device: trying again will not help
 │   └── SourceLost       it was there and is gone, or does not answer yet: try again
 ├── PictureError         bytes that are not a usable picture
+│   └── PictureTooLarge  a picture that declares more pixels than it may have
 ├── VideoError           a video that cannot be read, or not to its end
 ├── InputError           a path given by a person: missing, empty, not readable
 ├── WeightsError         a file of weights that is missing, damaged or of another kind
@@ -58,6 +59,10 @@ class SourceLost(SourceError):
 
 class PictureError(MienError):
     """Bytes that are not a picture, are truncated, or are larger than the limits."""
+
+
+class PictureTooLarge(PictureError):
+    """A picture, or the pictures of a video, that declare more pixels than they may have."""
 
 
 class VideoError(MienError):

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from mien.errors import SettingsError
+from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX, VIDEO_PIXELS
 
 CONFIG_VARIABLE = "MIEN_CONFIG"
 DEFAULT_CONFIG = Path("mien.yaml")
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
 
     detector: Literal["auto", "blazeface", "yunet", "haar"] = Field("auto", description="Which face detector to use.")
     smallest_face_px: int = Field(
-        48,
+        SMALLEST_FACE_PX,
         ge=16,
         le=720,
         description="Smallest face to find, in a frame 720 pixels high; when it is given, no plan makes it coarser.",
@@ -96,8 +97,8 @@ class Settings(BaseSettings):
     )
     smoothing_ms: float = Field(400.0, ge=0, description="Time over which the label of a face is smoothed.")
 
-    photo_max_pixels: int = Field(100_000_000, ge=1, description="Photos that declare more pixels are refused.")
-    video_max_pixels: int = Field(36_000_000, ge=1, description="Videos with more pixels in a frame are refused.")
+    photo_max_pixels: int = Field(PHOTO_PIXELS, ge=1, description="Photos that declare more pixels are refused.")
+    video_max_pixels: int = Field(VIDEO_PIXELS, ge=1, description="Videos with more pixels in a frame are refused.")
     video_max_mb: int = Field(
         20_480, ge=1, description="Largest video in MiB that is fetched from another machine or out of an archive."
     )

@@ -32,11 +32,11 @@ from rich.table import Table
 
 from bench.report.machine import describe
 from mien.bus.plan import EVERYTHING, SavingsPlan
+from mien.limits import SMALLEST_FACE_PX
 from mien.logs import configure_logs
 from mien.settings import Settings
 from mien.types import Face, Frame
 from models.analyzer import open_analyzer
-from models.detect.detector import SMALLEST_FACE_PX
 from models.detect.windows import overlap
 from models.pictures.picture import encode_jpeg, read_header
 from tests.support.demo_media import DEFAULT_FOLDER, clip, demo_file

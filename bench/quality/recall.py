@@ -22,9 +22,10 @@ import numpy as np
 
 from bench.report.machine import describe
 from mien.errors import MienError
+from mien.limits import SMALLEST_FACE_PX
 from mien.pixels import Rgb
 from mien.types import Box
-from models.detect.detector import SMALLEST_FACE_PX, Detector, open_detector
+from models.detect.detector import Detector, open_detector
 from models.detect.windows import overlap
 from models.pictures.picture import decode, encode_jpeg
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip_frame, demo_file, photo, texture

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mien.limits import SMALLEST_FACE_PX
+
 
 @dataclass(frozen=True, slots=True)
 class SavingsPlan:
@@ -23,7 +25,7 @@ class SavingsPlan:
 
     scan_ms: float = 0.0
     classify_ms: float = 0.0
-    smallest_face_px: int = 48
+    smallest_face_px: int = SMALLEST_FACE_PX
     view_every: int = 1
     analyse_every: int = 1
 

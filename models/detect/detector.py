@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mien.errors import RuntimeMissing, SettingsError
+from mien.limits import SMALLEST_FACE_PX
 from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Box, Detection
@@ -18,9 +19,6 @@ from mien.types import Box, Detection
 DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
 Precision = Literal["auto", "fp32", "bf16"]
 """`auto` is bf16 where the CPU computes in it: about 0.6 of the time; boxes move by 0.1 px, 1 in 100 by 2 px."""
-
-SMALLEST_FACE_PX = 48
-"""The default smallest face to find, in a frame 720 pixels high; in other frames it scales with the shorter side."""
 
 
 class Detector(Protocol):

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
+from mien.limits import BYTES_A_PIXEL, PHOTO_PIXELS, SMALLEST_FACE_PX
 from mien.pixels import Rgb
 from mien.types import EMOTIONS
-from models.detect.detector import SMALLEST_FACE_PX
 from models.labelled import csv as labelled_csv
 from models.labelled import folder as labelled_folder
 from models.labelled.ferplus import (
@@ -35,10 +35,6 @@ from models.labelled.ferplus import (
 )
 from models.labelled.names import UNCLEAR
 from models.pictures.photo import read_photo
-from models.pictures.picture import MAX_PIXELS
-
-# A file that is larger than its pixels could be at 4 bytes each is no photo.
-_BYTES_A_PIXEL = 4
 
 T = TypeVar("T", bound=np.generic)
 
@@ -92,7 +88,7 @@ class FilePictures:
     """
 
     paths: tuple[Path, ...] = field(repr=False)
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = PHOTO_PIXELS
     smallest_face_px: int = SMALLEST_FACE_PX
 
     def __len__(self) -> int:
@@ -100,7 +96,7 @@ class FilePictures:
 
     def read(self, row: int) -> Rgb:
         """Return a picture; raises PictureError, with the reason, whatever is wrong with its file."""
-        data = open_input(str(self.paths[row].absolute()), self.max_pixels * _BYTES_A_PIXEL)
+        data = open_input(str(self.paths[row].absolute()), self.max_pixels * BYTES_A_PIXEL)
         try:
             return read_photo(data, self.max_pixels, self.smallest_face_px).pixels
         except MemoryError as error:
@@ -164,7 +160,7 @@ class LabelledData:
 
 
 def read_labelled(
-    path: Path | str, max_pixels: int = MAX_PIXELS, smallest_face_px: int = SMALLEST_FACE_PX
+    path: Path | str, max_pixels: int = PHOTO_PIXELS, smallest_face_px: int = SMALLEST_FACE_PX
 ) -> LabelledData:
     """Read what pictures there are and their labels, not the pictures of a folder or CSV themselves.
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from mien.errors import PictureError
 from mien.inputs.address import harmless, is_local
 from mien.inputs.fetch import Fetcher, open_input
+from mien.limits import BYTES_A_PIXEL, PHOTO_PIXELS, SMALLEST_FACE_PX
 from mien.pixels import Rgb
-from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.photo import Photo, read_photo
-from models.pictures.picture import MAX_PIXELS
 from models.pictures.pixels import eight_bits, over_white
 
 if TYPE_CHECKING:
@@ -23,13 +22,10 @@ if TYPE_CHECKING:
 
     GivenPicture: TypeAlias = str | Path | bytes | NDArray[Any] | Image
 
-# A file that is larger than its pixels could be at 4 bytes each is no photo.
-_BYTES_A_PIXEL = 4
-
 
 def photo_of(
     given: GivenPicture,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = PHOTO_PIXELS,
     smallest_face_px: int = SMALLEST_FACE_PX,
     fetcher: Fetcher | None = None,
 ) -> Photo:
@@ -75,7 +71,7 @@ def _of_file(given: str | Path, max_pixels: int, smallest_face_px: int, fetcher:
         address = str(Path(address).expanduser().absolute())
     try:
         read = fetcher.read if fetcher else open_input
-        return read_photo(read(address, max_pixels * _BYTES_A_PIXEL), max_pixels, smallest_face_px)
+        return read_photo(read(address, max_pixels * BYTES_A_PIXEL), max_pixels, smallest_face_px)
     except PictureError as error:
         raise PictureError(f"{name_of(given)}: {error}") from error
 

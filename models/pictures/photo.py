@@ -13,11 +13,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX
 from mien.pixels import Rgb
 from mien.types import Face
-from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.orientation import orientation_of
-from models.pictures.picture import MAX_PIXELS, Header, decode, read_header
+from models.pictures.picture import Header, decode, read_header
 
 HUGE_PIXELS = 16_000_000
 """Photos with more pixels are scaled down; phones and 4K cameras stay below and are read as they are."""
@@ -51,7 +51,7 @@ class Photo:
         return tuple(_scaled(face, across, down) for face in faces)
 
 
-def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, smallest_face_px: int = SMALLEST_FACE_PX) -> Photo:
+def read_photo(data: bytes, max_pixels: int = PHOTO_PIXELS, smallest_face_px: int = SMALLEST_FACE_PX) -> Photo:
     """Return the photo in `data`; raises PictureError as `models.pictures.picture.decode` does.
 
     The pixels of a photo of more than `HUGE_PIXELS` have a half, a quarter or an eighth of its sides.

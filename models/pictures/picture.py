@@ -21,17 +21,15 @@ from mien.errors import PictureError
 from mien.headers.animation import pictures_in
 from mien.headers.picture import PictureHeader as Header
 from mien.headers.picture import header_of as read_header
+from mien.limits import PHOTO_PIXELS, check_pixels
 from mien.pixels import Rgb
 from models.pictures.orientation import orientation_of, upright
 from models.pictures.pixels import cmyk_to_rgb, to_rgb
 
-__all__ = ["MAX_PIXELS", "Header", "check_whole", "decode", "encode_jpeg", "read_header"]
-
-MAX_PIXELS = 100_000_000
-"""The default limit: larger than any camera's picture, 300 MB decoded."""
+__all__ = ["Header", "check_whole", "decode", "encode_jpeg", "read_header"]
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: Literal[1, 2, 4, 8] = 1) -> Rgb:
+def decode(data: bytes, max_pixels: int = PHOTO_PIXELS, *, shrink: Literal[1, 2, 4, 8] = 1) -> Rgb:
     """Return the picture in `data`, turned upright as its EXIF orientation says.
 
     With `shrink` a JPEG comes in a half, a quarter or an eighth of its sides, rounded up: less work, and less memory.
@@ -39,11 +37,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: Literal[1, 2, 4
     Raises PictureError when the bytes are no picture, are truncated or damaged, or declare more than `max_pixels`.
     """
     header = read_header(data)
-    if header.width * header.height > max_pixels:
-        raise PictureError(
-            f"the picture declares {header.width}×{header.height} pixels, more than the {max_pixels} allowed:"
-            " scale it down first"
-        )
+    check_pixels(header.width, header.height, max_pixels)
     if header.kind == "jpeg":
         rgb = _decode_jpeg(data, header, shrink)
     elif header.kind == "heif":

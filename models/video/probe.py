@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import VideoError
+from mien.limits import VIDEO_PIXELS, check_pixels
 from models.video.plan import SEGMENT_S, Segment, Ticks, VideoLayout
 from models.video.source import open_video, packets_of
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-MAX_PIXELS = 36_000_000
-"""Pixels of the largest frame: 8K, with some to spare."""
 
 _LONGEST_RATE, _DEFAULT_RATE = 1000, Fraction(25)
 # A file that ends so much before its own length says has lost something.
@@ -52,7 +50,7 @@ class _Packets:
     broken: str
 
 
-def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[VideoLayout, Ticks]:
+def probe(path: Path, max_pixels: int = VIDEO_PIXELS) -> tuple[VideoLayout, Ticks]:
     """Return the plan of a video and when each of its frames is shown.
 
     A video that breaks off has a plan for what is there, and `broken` says so. Raises VideoError, with the reason,
@@ -60,8 +58,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[VideoLayout, Ticks]
     """
     with open_video(path) as (container, track):
         context = track.codec_context
-        if context.width * context.height > max_pixels:
-            raise VideoError(f"its frames have {context.width}×{context.height} pixels, more than {max_pixels} allowed")
+        check_pixels(context.width, context.height, max_pixels, "the video", VideoError)
         packets = _read_packets(container, track)
         declared_s = float(container.duration / 1_000_000) if container.duration else 0.0
         is_cut = _is_cut(path, container, track)
@@ -70,8 +67,7 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[VideoLayout, Ticks]
             raise VideoError("has no frames" if not packets.broken else f"has no frames: {packets.broken}")
         tick, rate = Fraction(track.time_base or Fraction(1, 1000)), _rate_of(track)
     first = _first_frame(path)
-    if first.width * first.height > max_pixels:
-        raise VideoError(f"its frames have {first.width}×{first.height} pixels, more than {max_pixels} allowed")
+    check_pixels(first.width, first.height, max_pixels, "the video", VideoError)
     timed, times = _times(packets, tick, rate)
     lasted = packets.last_duration or max(1, round(1 / rate / tick))
     seconds = float((int(times[-1]) - int(times[0]) + lasted) * tick)

@@ -19,6 +19,7 @@ from mien.jobs.folder import Entry, Input, Inputs
 from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
 from mien.jobs.request import Option
 from mien.jobs.view import Tally
+from mien.limits import BYTES_A_PIXEL
 from mien.logs import get_logger
 from mien.pixels import Rgb
 from mien.settings import Settings
@@ -101,7 +102,7 @@ class JobPictures:
     def read(self, row: int) -> Rgb:
         """Return a picture; raises PictureError when it cannot be read any more."""
         # All pixels, however huge: the boxes in results are in pixels of the original.
-        return decode(self.fetcher.read(self._item(row).address, 4 * self.max_pixels), self.max_pixels)
+        return decode(self.fetcher.read(self._item(row).address, BYTES_A_PIXEL * self.max_pixels), self.max_pixels)
 
     def name(self, row: int) -> str:
         """Return what people call the picture."""

@@ -13,16 +13,14 @@ from mien.errors import PictureError
 from mien.inputs.address import stem_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, atomic_file
+from mien.limits import BYTES_A_PIXEL, SMALLEST_FACE_PX
 from mien.logs import get_logger
 from mien.types import Face
-from models.detect.detector import SMALLEST_FACE_PX
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo, pixels_in_memory, read_photo
 from models.pictures.picture import encode_jpeg, read_header
 from worker.analyzer import Analyzer
 
-# A file that is larger than its pixels could be at 4 bytes each is no photo.
-_BYTES_A_PIXEL = 4
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
 log = get_logger(__name__)
@@ -86,7 +84,7 @@ def open_photo(path: Path, limits: Limits) -> Photo:
 def fetch(index: int, item: Input, fetcher: Fetcher, limits: Limits) -> Fetched | Unusable:
     """Return the file of an input."""
     try:
-        data = fetcher.read(item.address, limits.max_pixels * _BYTES_A_PIXEL)
+        data = fetcher.read(item.address, limits.max_pixels * BYTES_A_PIXEL)
         header = read_header(data)
         if header.width * header.height > limits.max_pixels:  # decoding will refuse it, and say why
             return Fetched(index, item, data, 0)
@@ -143,7 +141,7 @@ def annotated_name(index: int, address: str) -> str:
 
 def _file(path: Path, max_pixels: int) -> bytes:
     with Fetcher() as fetcher:
-        return fetcher.read(str(path.absolute()), max_pixels * _BYTES_A_PIXEL)
+        return fetcher.read(str(path.absolute()), max_pixels * BYTES_A_PIXEL)
 
 
 def _read(data: bytes, limits: Limits) -> Photo:

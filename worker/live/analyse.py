@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.errors import MienError, PictureError
+from mien.limits import LIVE_PIXELS
 from mien.logs import get_logger
 from mien.pixels import Rgb
 from mien.types import DropReason, Face, Frame
@@ -26,7 +27,7 @@ from worker.analyzer import LiveAnalyzer
 from worker.live.classification import Readings
 from worker.live.collect import Drop, age_ns
 from worker.live.detection_schedule import Scans, chosen
-from worker.live.frame_work import MAX_FRAME_PIXELS, Turn, scaled, scaled_box
+from worker.live.frame_work import Turn, scaled, scaled_box
 from worker.live.memory import CameraMemory
 
 LOST_NS = 125_000_000
@@ -57,7 +58,7 @@ class Analysed:
 
     def pixels(self) -> Rgb:
         """Return the pixels of the frame, decoded now when they were not needed so far."""
-        return decode(self.frame.jpeg, MAX_FRAME_PIXELS) if self.picture is None else self.picture
+        return decode(self.frame.jpeg, LIVE_PIXELS) if self.picture is None else self.picture
 
 
 class Stopwatch:

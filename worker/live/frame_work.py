@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mien.bus.plan import SavingsPlan
+from mien.limits import LIVE_PIXELS
 from mien.pixels import Rgb
 from mien.types import Box, Detection, Face, Frame
 from models.pictures.picture import decode
 from worker.live.memory import CameraMemory, Known
-
-MAX_FRAME_PIXELS = 7680 * 4320
-"""A frame that declares more is refused before it is decoded."""
 
 PIXELS_A_CROP = 2
 """A frame is decoded smaller as long as each face still measures so many times the side of the classifier's crop."""
@@ -67,7 +65,7 @@ class Turn:
     def load(self, shrink: Shrink = 1) -> Rgb:
         """Return the pixels, both sides divided by `shrink`; raises PictureError."""
         if self.picture is None or self.shrink != shrink:
-            self.picture, self.shrink = decode(self.frame.jpeg, MAX_FRAME_PIXELS, shrink=shrink), shrink
+            self.picture, self.shrink = decode(self.frame.jpeg, LIVE_PIXELS, shrink=shrink), shrink
         return self.picture
 
     def smallest_use(self, crop_px: int) -> Shrink:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from mien.bus.plan import EVERYTHING, SavingsPlan
+from mien.bus.plan import SavingsPlan
+from mien.limits import SMALLEST_FACE_PX
 from mien.settings import Settings
-
-SMALLEST_FACE_PX = EVERYTHING.smallest_face_px
 
 COARSER = 4 / 3
 """By how much the smallest face grows in one step; the next one is twice the first size."""

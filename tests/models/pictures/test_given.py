@@ -13,9 +13,10 @@ import pytest
 
 from mien.errors import PictureError
 from mien.inputs.fetch import Fetcher
+from mien.limits import PHOTO_PIXELS
 from mien.pixels import Rgb
 from models.pictures.given import name_of, photo_of
-from models.pictures.picture import MAX_PIXELS, encode_jpeg
+from models.pictures.picture import encode_jpeg
 from tests.support.media import astronaut
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
 
-def rgb_of(given: GivenPicture, max_pixels: int = MAX_PIXELS, fetcher: Fetcher | None = None) -> Rgb:
+def rgb_of(given: GivenPicture, max_pixels: int = PHOTO_PIXELS, fetcher: Fetcher | None = None) -> Rgb:
     return photo_of(given, max_pixels, fetcher=fetcher).pixels
 
 

@@ -16,8 +16,9 @@ import tifffile
 from PIL import Image, ImageOps
 
 from mien.errors import PictureError
+from mien.limits import PHOTO_PIXELS
 from mien.pixels import Rgb
-from models.pictures.picture import MAX_PIXELS, decode, encode_jpeg, read_header
+from models.pictures.picture import decode, encode_jpeg, read_header
 from tests.support.media import astronaut, demo_media
 
 
@@ -79,7 +80,7 @@ def test_thirty_thousand_pixels_squared_are_refused_from_the_header() -> None:
     bomb = _declaring(encode_jpeg(astronaut()), 30_000, 30_000)
     assert read_header(bomb).width == 30_000
     with pytest.raises(PictureError, match="30000×30000"):
-        decode(bomb, MAX_PIXELS)
+        decode(bomb, PHOTO_PIXELS)
 
 
 def test_the_limit_is_on_pixels() -> None:

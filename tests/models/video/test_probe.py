@@ -139,5 +139,5 @@ def test_what_is_no_video_is_refused_with_its_reason(
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match="160×120 pixels, more than 10000 allowed"):
+    with pytest.raises(VideoError, match="the video declares 160×120 pixels, more than the 10000 allowed"):
         probe(make_clip(tmp_path / "a.mp4", 3), max_pixels=10_000)

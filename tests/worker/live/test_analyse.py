@@ -11,10 +11,11 @@ import pytest
 import structlog
 
 from mien.bus.plan import EVERYTHING, SavingsPlan
+from mien.limits import PHOTO_PIXELS
 from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Delivery, DropReason, Face, Frame
-from models.pictures.picture import MAX_PIXELS, decode, encode_jpeg
+from models.pictures.picture import decode, encode_jpeg
 from models.tracks.follow import CameraFaces
 from tests.support import scene
 from tests.support.media import demo_media
@@ -50,7 +51,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The shrink of every picture that is decoded."""
     shrinks: list[int] = []
 
-    def counted(data: bytes, max_pixels: int = MAX_PIXELS, *, shrink: int = 1) -> Rgb:
+    def counted(data: bytes, max_pixels: int = PHOTO_PIXELS, *, shrink: int = 1) -> Rgb:
         shrinks.append(shrink)
         return decode(data, max_pixels, shrink=shrink)  # type: ignore[arg-type]
 
