@@ -26,7 +26,7 @@ from producer.producer import Producer
 from producer.sources.capture import set_up_opencv
 from producer.sources.choose import SourceRequest, make_source
 
-SERVERS = Path(__file__).parents[1] / "servers"
+SERVERS = Path(__file__).parents[1] / "support" / "servers"
 WAIT_S = 10.0
 
 
