@@ -16,6 +16,7 @@ from dashboard.problems import Refused
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable, PictureError
 from mien.headers.picture import header_of
+from mien.limits import check_pixels
 from mien.logs import get_logger
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Frame
@@ -81,6 +82,7 @@ class BrowserCameras:
         camera = self._find(name, token)
         captured_ns = self._bus.clock.now_ns()
         header = header_of(jpeg)
+        check_pixels(header.width, header.height, self._settings.photo_max_pixels)
         most = self._settings.max_frame_width
         if header.kind != "jpeg" or max(header.width, header.height) > most:
             raise PictureError(f"a webcam sends JPEGs of at most {most}×{most} pixels, this is a {header.kind}"

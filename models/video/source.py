@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mien.errors import PictureError, RuntimeMissing, VideoError
+from mien.headers.picture import NAMES, picture_kind
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -30,7 +31,7 @@ _CONTAINERS = (
     "mp3,wav,flac,aac,aiff,amr,ac3,eac3,caf,w64,wv",
 )
 _OPTIONS = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "file"}
-_HEAD_BYTES = 1 << 16
+_HEAD_BYTES = 256
 
 
 @contextmanager
@@ -114,14 +115,9 @@ def _why_not(path: Path, error: Exception) -> str:
 
 
 def _picture_kind(head: bytes) -> str:
-    from models.pictures.picture import read_header
-
     try:
-        return read_header(head).format
-    except (PictureError, ValueError, IndexError):
-        for magic, name in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"RIFF", "WebP")):
-            if head.startswith(magic) and (name != "WebP" or head[8:12] == b"WEBP"):
-                return name
+        return NAMES[picture_kind(head)]
+    except PictureError:
         return ""
 
 

@@ -8,8 +8,10 @@ from typing import cast
 
 import cv2
 
-from mien.errors import SourceLost
+from mien.errors import SourceLost, UnknownSource
+from mien.limits import check_pixels
 from mien.pixels import Bgr
+from mien.settings import Settings
 from producer.sources.source import READ_TIMEOUT_S, Grab
 
 # RTSP over TCP: lost packets would tear pictures. FFmpeg waits for 20 frames to guess the frame rate, which nobody
@@ -35,6 +37,12 @@ def set_up_opencv() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _FFMPEG_SAYS_NOTHING)
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{READ_TIMEOUT_S:.0f}")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def check_size(video: cv2.VideoCapture, shown: str, settings: Settings) -> None:
+    """Raise UnknownSource when an open video, named as `shown`, declares more than `video_max_pixels` in a frame."""
+    width, height = video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    check_pixels(int(width), int(height), settings.video_max_pixels, shown, UnknownSource)
 
 
 def read_video(video: cv2.VideoCapture, shown: str) -> Grab:

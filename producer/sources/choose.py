@@ -48,7 +48,7 @@ def make_source(text: str, settings: Settings, wishes: SourceRequest | None = No
 
 def _addressed(scheme: str, text: str, settings: Settings, wishes: SourceRequest) -> Source:
     if scheme in ("rtsp", "rtsps"):
-        return Rtsp(text)
+        return Rtsp(text, settings)
     if scheme in ("http", "https"):
         return HttpVideo(text, settings)
     if scheme == "test":

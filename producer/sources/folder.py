@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from pathlib import Path
 from typing import cast
@@ -11,15 +10,17 @@ import cv2
 import numpy as np
 
 from mien.errors import PictureError, UnknownSource
+from mien.headers.picture import header_of
+from mien.limits import check_pixels
 from mien.logs import get_logger
 from mien.pixels import Bgr
 from mien.settings import Settings
-from producer.sources.jpeg import LONGEST_JPEG, jpeg_size
+from producer.sources.jpeg import jpeg_size
 from producer.sources.source import Grab, PacedSource
 
 USUAL_FPS = 1.0
-_JPEG = {".jpg", ".jpeg"}
-_OTHER = {".png", ".bmp", ".webp"}
+_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+_DECODED = {"png", "bmp", "webp"}
 _LONGEST_FILE = 256 * 1024 * 1024
 
 log = get_logger(__name__)
@@ -28,7 +29,8 @@ log = get_logger(__name__)
 class Folder(PacedSource):
     """The pictures of a folder by name, one a second unless `fps` says otherwise.
 
-    JPEGs go on untouched. A file that is no picture is logged, left out and not counted as captured.
+    JPEGs go on untouched, whatever their ending. A file that is no picture, or declares more than `photo_max_pixels`,
+    is logged, left out and not counted as captured.
     """
 
     def __init__(self, path: Path, settings: Settings, *, fps: float = 0.0, loop: bool = False) -> None:
@@ -44,7 +46,7 @@ class Folder(PacedSource):
     def open(self) -> None:
         """List the pictures; raises UnknownSource when there are none."""
         try:
-            files = sorted(path for path in self._path.iterdir() if path.suffix.lower() in _JPEG | _OTHER)
+            files = sorted(path for path in self._path.iterdir() if path.suffix.lower() in _ENDINGS)
         except OSError as error:
             raise UnknownSource(f"the folder {self._path} cannot be read: {error.strerror}") from None
         if not files:
@@ -85,30 +87,27 @@ class Folder(PacedSource):
         self._files = []
 
     def _picture(self, path: Path) -> tuple[bytes | Bgr, int, int]:
-        longest = LONGEST_JPEG if path.suffix.lower() in _JPEG else _LONGEST_FILE
         try:
-            if path.stat().st_size > longest:
-                raise PictureError(f"larger than {longest} bytes")
+            if path.stat().st_size > _LONGEST_FILE:
+                raise PictureError(f"larger than {_LONGEST_FILE} bytes")
             data = path.read_bytes()
         except OSError as error:
             raise PictureError(f"cannot be read: {error.strerror}") from None
-        if path.suffix.lower() in _JPEG:
+        header = header_of(data)
+        if header.kind == "jpeg":
             return data, *jpeg_size(data, self._settings.photo_max_pixels)
-        _check_declared_size(data, self._settings.photo_max_pixels)
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if picture is None:
-            raise PictureError("not a picture")
-        return cast(Bgr, picture), picture.shape[1], picture.shape[0]
+        if header.kind not in _DECODED:
+            raise PictureError(f"a folder holds JPEG, PNG, BMP or WebP pictures, this is a {header.format}")
+        check_pixels(header.width, header.height, self._settings.photo_max_pixels)
+        picture = _decoded(data)
+        return picture, picture.shape[1], picture.shape[0]
 
 
-def _check_declared_size(data: bytes, most_pixels: int) -> None:
-    """Raise PictureError before a small file that declares a huge picture is decoded (WebP's own limit is 16383²)."""
-    width = height = 0
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-    elif data[:2] == b"BM" and len(data) >= 26:
-        width, height = struct.unpack("<ii", data[18:26])
-    elif data[:4] != b"RIFF":
-        raise PictureError("not a picture")
-    if abs(width * height) > most_pixels:
-        raise PictureError(f"{width}x{abs(height)} pixels are more than the limit of {most_pixels}")
+def _decoded(data: bytes) -> Bgr:
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # larger than OpenCV itself allows
+        picture = None
+    if picture is None:
+        raise PictureError("the picture is damaged or of an unusual kind")
+    return cast(Bgr, picture)

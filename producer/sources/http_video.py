@@ -17,7 +17,7 @@ import cv2
 from mien.errors import PictureError, SourceLost, UnknownSource
 from mien.logs import without_password
 from mien.settings import Settings
-from producer.sources.capture import TIMEOUTS, read_video
+from producer.sources.capture import TIMEOUTS, check_size, read_video
 from producer.sources.jpeg import jpeg_size
 from producer.sources.multipart import Multipart
 from producer.sources.source import READ_TIMEOUT_S, Grab, LiveSource
@@ -44,7 +44,10 @@ class HttpVideo(LiveSource):
         self._stored = False
 
     def open(self) -> None:
-        """Send the request; raises SourceLost without an answer within 2 s or with one that is no video."""
+        """Send the request; raises SourceLost without an answer within 2 s or with one that is no video.
+
+        Raises UnknownSource when it is no address, or a video of too many pixels.
+        """
         answer = self._ask()
         self._answer = answer
         self._parts, self._stored, self._began_s = None, False, None
@@ -59,6 +62,7 @@ class HttpVideo(LiveSource):
             self._video = _video_of(_Body(self._read_some))
         if not self._video.isOpened():
             raise SourceLost(f"{self._shown} answers with {answer.headers.get_content_type()}, which is no video")
+        check_size(self._video, self._shown, self._settings)
 
     def read(self) -> Grab | None:
         """Return the next picture, or None after the last one of a file; raises SourceLost when none comes in 2 s."""
@@ -83,6 +87,7 @@ class HttpVideo(LiveSource):
             self._answer = None
 
     def _jpeg(self, parts: Multipart) -> Grab:
+        reason = ""
         for _ in range(_MOST_BAD_PARTS):
             try:
                 jpeg = parts.next()
@@ -91,10 +96,11 @@ class HttpVideo(LiveSource):
             captured_ns = time.monotonic_ns()
             try:
                 width, height = jpeg_size(jpeg, self._settings.photo_max_pixels)
-            except PictureError:
+            except PictureError as error:
+                reason = str(error)
                 continue
             return Grab(captured_ns, jpeg, width, height)
-        raise SourceLost(f"{self._shown} sends parts that are no JPEGs")
+        raise SourceLost(f"{self._shown} sends no JPEGs that can be used: {reason}")
 
     def _wait(self, position_s: float) -> None:
         now_s = time.monotonic()

@@ -9,6 +9,8 @@ import numpy as np
 import simplejpeg
 
 from mien.errors import PictureError
+from mien.headers.picture import header_of
+from mien.limits import check_pixels
 from mien.pixels import Bgr
 from mien.settings import Settings
 from producer.sources.source import Grab
@@ -21,15 +23,11 @@ def jpeg_size(jpeg: bytes, most_pixels: int) -> tuple[int, int]:
     """Return width and height that the header of a JPEG declares; raises PictureError when it is none or too large."""
     if len(jpeg) > LONGEST_JPEG:
         raise PictureError(f"a JPEG of {len(jpeg)} bytes is larger than the limit of {LONGEST_JPEG}")
-    if jpeg[:2] != b"\xff\xd8":
-        raise PictureError("this is not a JPEG")
-    try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg, strict=False)
-    except (ValueError, KeyError) as error:  # KeyError: its header ended before it said what colours it has
-        raise PictureError(f"the JPEG's header cannot be read: {error}") from None
-    if width * height > most_pixels:
-        raise PictureError(f"a picture of {width}x{height} pixels is larger than the limit of {most_pixels} pixels")
-    return int(width), int(height)
+    header = header_of(jpeg)
+    if header.kind != "jpeg":
+        raise PictureError(f"this is not a JPEG but a {header.format}")
+    check_pixels(header.width, header.height, most_pixels)
+    return header.width, header.height
 
 
 def as_jpeg(grab: Grab, settings: Settings) -> tuple[bytes, int, int]:

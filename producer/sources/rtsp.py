@@ -6,23 +6,26 @@ import cv2
 
 from mien.errors import SourceLost
 from mien.logs import without_password
-from producer.sources.capture import TIMEOUTS, read_video
+from mien.settings import Settings
+from producer.sources.capture import TIMEOUTS, check_size, read_video
 from producer.sources.source import Grab, LiveSource
 
 
 class Rtsp(LiveSource):
     """An `rtsp://` or `rtsps://` camera, over TCP."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, settings: Settings) -> None:
         self._address = address
+        self._settings = settings
         self._shown = without_password(address)
         self._video = cv2.VideoCapture()
 
     def open(self) -> None:
-        """Connect; raises SourceLost when no picture is announced within 2 s."""
+        """Connect; raises SourceLost when no picture is announced within 2 s, UnknownSource when it is too large."""
         self._video = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, TIMEOUTS)
         if not self._video.isOpened():
             raise SourceLost(f"{self._shown} does not answer with a video")
+        check_size(self._video, self._shown, self._settings)
 
     def read(self) -> Grab:
         """Return the next picture; raises SourceLost when none comes within 2 s."""

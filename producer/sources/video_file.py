@@ -12,6 +12,7 @@ import cv2
 from mien.errors import PictureError, UnknownSource
 from mien.pixels import Bgr
 from mien.settings import Settings
+from producer.sources.capture import check_size
 from producer.sources.jpeg import jpeg_size
 from producer.sources.source import Grab, PacedSource
 
@@ -129,6 +130,7 @@ class VideoFile(PacedSource):
         video = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
         if not video.isOpened():
             raise UnknownSource(f"{self._path} is not a video that can be read")
+        check_size(video, str(self._path), self._settings)
         size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if _fourcc(video) in _MJPEG and self._gives_jpegs(name, size):
             video.release()

@@ -45,8 +45,8 @@ def test_the_settings_have_the_limits() -> None:
 
 def test_as_many_pixels_as_are_allowed_pass_and_one_more_does_not() -> None:
     check_pixels(30, 40, 1200)
-    with pytest.raises(PictureTooLarge, match="^the picture declares 30×40 pixels, more than the 1199 allowed"):
+    with pytest.raises(PictureTooLarge, match=r"^the picture declares 30×40 pixels, more than the 1199 allowed"):
         check_pixels(30, 40, 1199)
-    with pytest.raises(VideoError, match="^the video declares 30×40 pixels"):
+    with pytest.raises(VideoError, match=r"^the video declares 30×40 pixels"):
         check_pixels(30, 40, 1199, "the video", VideoError)
     assert issubclass(PictureTooLarge, PictureError)

@@ -10,7 +10,7 @@ import simplejpeg
 from dashboard.cameras.browser import BrowserCameras
 from dashboard.problems import Refused
 from mien.bus.bus import Bus
-from mien.errors import PictureError
+from mien.errors import PictureError, PictureTooLarge
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 
@@ -95,6 +95,15 @@ def test_too_large_a_picture_is_refused(webcams: BrowserCameras) -> None:
     opened = webcams.open()
     with pytest.raises(PictureError, match="2000×8"):
         webcams.publish(opened.name, opened.token, simplejpeg.encode_jpeg(np.zeros((8, 2000, 3), np.uint8)))
+
+
+def test_a_webcam_holds_the_limit_of_pictures(bus: Bus, settings: Settings) -> None:
+    webcams = BrowserCameras(bus, settings.model_copy(update={"photo_max_pixels": 64 * 48 - 1}))
+    opened = webcams.open()
+    with pytest.raises(PictureTooLarge, match="declares 64×48 pixels, more than the 3071 allowed"):
+        webcams.publish(opened.name, opened.token, JPEG)
+    assert bus.in_flight(opened.name) == 0
+    webcams.close()
 
 
 def test_only_so_many_webcams_are_open(webcams: BrowserCameras) -> None:

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.errors import PictureError
+from mien.errors import PictureError, PictureTooLarge
 from mien.settings import Settings
 from producer.sources.jpeg import as_jpeg, jpeg_size
 from producer.sources.source import Grab
+from tests.support import bombs
 
 
 def test_a_jpeg_goes_on_untouched_however_wide() -> None:
@@ -39,8 +40,5 @@ def test_what_is_no_jpeg_is_refused(data: bytes) -> None:
 
 
 def test_a_jpeg_that_declares_too_many_pixels_is_refused() -> None:
-    jpeg = bytearray(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
-    at = jpeg.index(b"\xff\xc0") + 5
-    jpeg[at : at + 4] = (30000).to_bytes(2, "big") * 2
-    with pytest.raises(PictureError, match="30000x30000"):
-        jpeg_size(bytes(jpeg), 100_000_000)
+    with pytest.raises(PictureTooLarge, match="declares 30000×30000 pixels, more than the 100000000 allowed"):
+        jpeg_size(bombs.jpeg(30000, 30000), 100_000_000)

@@ -99,6 +99,14 @@ def test_a_camera_with_a_password_is_asked_with_it_and_never_shown_with_it(
     assert "s3cret" not in running.said()
 
 
+def test_a_camera_whose_pictures_are_too_large_says_so(
+    produce: Produce, settings: Settings, mjpeg: Callable[[str], Server], wait_for_state: WaitForState
+) -> None:
+    small = settings.model_copy(update={"photo_max_pixels": 160 * 120 - 1})
+    produce(f"http://127.0.0.1:{mjpeg('plain').port}/", with_settings=small)
+    assert "declares 160×120 pixels, more than the 19199 allowed" in wait_for_state(CameraState.NO_SIGNAL).reason
+
+
 @pytest.mark.parametrize(("path", "says"), [("gone", "404"), ("page", "text/html")])
 def test_an_answer_that_is_no_video_is_no_signal_with_its_reason(
     produce: Produce, mjpeg: Callable[[str], Server], wait_for_state: WaitForState, path: str, says: str

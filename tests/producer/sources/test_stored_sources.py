@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import structlog
 
 from mien.demo import fetch_demo_clip
 from mien.errors import InputError, UnknownSource
@@ -22,6 +23,7 @@ from producer.sources.pattern import Pattern
 from producer.sources.source import Grab, PacedSource
 from producer.sources.video_file import VideoFile
 from tests.producer.conftest import grey
+from tests.support import bombs
 
 
 @pytest.fixture
@@ -140,6 +142,51 @@ def test_a_folder_of_broken_pictures_is_said_in_one_line(tmp_path: Path, setting
     (tmp_path / "c.webp").write_bytes(b"")
     with pytest.raises(UnknownSource, match="not one of the 3 pictures"):
         everything(Folder(tmp_path, settings, loop=loop))
+
+
+@pytest.mark.parametrize("ending", ["webp", "png", "jpg"])
+@pytest.mark.parametrize(
+    "bomb",
+    [bombs.jpeg, bombs.webp, bombs.lossless_webp, bombs.extended_webp, bombs.png, bombs.bmp, bombs.old_bmp],
+)
+def test_a_folder_leaves_out_what_declares_too_many_pixels_whatever_its_kind_and_ending(
+    tmp_path: Path, settings: Settings, bomb: Callable[[int, int], bytes], ending: str
+) -> None:
+    (tmp_path / f"a.{ending}").write_bytes(bomb(16383, 16383))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((60, 80, 3), 80, np.uint8))
+    with structlog.testing.capture_logs() as logs:
+        assert [(grab.width, grab.height) for grab in everything(Folder(tmp_path, settings))] == [(80, 60)]
+    assert [log["reason"].partition(":")[0] for log in logs] == [
+        "the picture declares 16383×16383 pixels, more than the 100000000 allowed"
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b.png", "c.webp", "d.bmp"])
+def test_a_folder_holds_the_limit_that_is_set(tmp_path: Path, settings: Settings, name: str) -> None:
+    cv2.imwrite(str(tmp_path / name), np.full((30, 40, 3), 80, np.uint8))
+    assert len(everything(Folder(tmp_path, settings.model_copy(update={"photo_max_pixels": 1200})))) == 1
+    with pytest.raises(UnknownSource, match="not one of the 1 pictures"):
+        everything(Folder(tmp_path, settings.model_copy(update={"photo_max_pixels": 1199})))
+
+
+def test_a_folder_takes_its_pictures_for_what_they_are(tmp_path: Path, settings: Settings) -> None:
+    grey = np.full((30, 40, 3), 80, np.uint8)
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".jpg", grey)[1].tobytes())
+    (tmp_path / "b.jpg").write_bytes(cv2.imencode(".webp", grey)[1].tobytes())
+    (tmp_path / "c.png").write_bytes(cv2.imencode(".tif", grey)[1].tobytes())
+    first, second = everything(Folder(tmp_path, settings))
+    assert first.picture == (tmp_path / "a.png").read_bytes()
+    assert not isinstance(second.picture, bytes)
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
+def test_a_video_that_declares_too_many_pixels_is_no_camera(
+    video: Callable[..., Path], settings: Settings, name: str
+) -> None:
+    path = video(name)
+    assert everything(VideoFile(path, settings.model_copy(update={"video_max_pixels": 160 * 120})), most=1)
+    with pytest.raises(UnknownSource, match="declares 160×120 pixels, more than the 19199 allowed"):
+        VideoFile(path, settings.model_copy(update={"video_max_pixels": 160 * 120 - 1})).open()
 
 
 def test_the_test_pattern_moves_and_has_no_end(settings: Settings) -> None:
