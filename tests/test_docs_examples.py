@@ -15,8 +15,9 @@ import pytest
 from models.analyzer import open_analyzer
 from models.pictures.picture import encode_jpeg
 from tests.support.media import astronaut, demo_media
+from tests.support.paths import ROOT
 
-NOTEBOOKS = Path(__file__).parents[1] / "docs" / "notebooks.md"
+NOTEBOOKS = ROOT / "docs" / "notebooks.md"
 _EXAMPLE = re.compile(r"^## (?P<title>.+?)$(?:(?!^## ).*?)^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 EXAMPLES = {found["title"]: found["code"] for found in _EXAMPLE.finditer(NOTEBOOKS.read_text())}

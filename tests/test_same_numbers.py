@@ -25,8 +25,8 @@ from mien.types import EMOTIONS
 from models.pictures.picture import encode_jpeg
 from tests.support.demo_media import clip
 from tests.support.media import astronaut, demo_media
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TRIES_S = 120.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -32,8 +32,8 @@ from mien.jobs.jobs import QUEUES, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.support.demo_media import astronaut
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 EARLY = 0.2
 """Share of the kills that are followed by one of the worker's successor, within `EARLY_S` of its start."""
 EARLY_S = 2.0

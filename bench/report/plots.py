@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib as mpl
 
+from tests.support.paths import ROOT
+
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -25,10 +27,9 @@ _OVERHEAD = "#1f2937"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw from a file of results."""
-    root = Path(__file__).parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=root / ".mien/bench/results.json")
-    parser.add_argument("--into", type=Path, default=root / "docs/images")
+    parser.add_argument("--results", type=Path, default=ROOT / ".mien/bench/results.json")
+    parser.add_argument("--into", type=Path, default=ROOT / "docs/images")
     given = parser.parse_args(arguments)
     for path in draw(json.loads(given.results.read_text()), given.into):
         print(path)

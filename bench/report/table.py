@@ -23,7 +23,8 @@ from rich.table import Table
 from bench.report.machine import cores, describe, pinned
 from bench.report.pages import fill
 from bench.report.targets import rows
-from bench.scene.site import ROOT, stopped_cleanly
+from bench.scene.site import stopped_cleanly
+from tests.support.paths import ROOT
 
 RESULTS = ROOT / ".mien" / "bench" / "results.json"
 

@@ -19,8 +19,8 @@ from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 START_S = 60.0
 _POLL_S = 0.02
 _PART_CPU_S = 0.1

@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 import venv
-from pathlib import Path
 
-FER_FOLDER = Path(__file__).parents[2] / ".mien" / "bench" / "fer"
+from tests.support.paths import ROOT
+
+FER_FOLDER = ROOT / ".mien" / "bench" / "fer"
 FER_PYTHON = FER_FOLDER / "bin" / "python"
 CLASSIC_PYTHON = FER_PYTHON
 _FER = "fer==25.10.3"

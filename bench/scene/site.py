@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,9 @@ from bench.report.machine import cores, cpu_s, family, pinned, rss_mib
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 READY_S = 60.0
 _POLL_S = 0.01
 _STOP_S = 5.0
@@ -176,13 +176,6 @@ def stopped_cleanly() -> Iterator[None]:
 def not_tuned() -> dict[str, str]:
     """Return the environment of a worker that measures nothing and does everything on every frame."""
     return _NOT_ASKED_TO_TUNE if "tune" in Settings.model_fields else {}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -32,6 +32,7 @@ from bench.scene.feed import CAMERA
 from bench.scene.viewers import Crowd, Kind, Viewer
 from mien.bus.embedded import EmbeddedBroker
 from mien.bus.entries import view_key
+from tests.support.paths import ROOT
 
 FPS = 25.0
 SLOW_VIEWERS = 5
@@ -161,7 +162,7 @@ def running_dashboard(broker_url: str, folder: Path) -> Iterator[Dashboard]:
         "MIEN_BUS_URL": broker_url,
         "MIEN_JOBS_URL": broker_url,
         "MIEN_DATA_DIR": str(folder / "data"),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(ROOT),
     }
     started_s = time.monotonic()
     with (folder / "dashboard.log").open("w") as log:
@@ -183,7 +184,7 @@ def running_dashboard(broker_url: str, folder: Path) -> Iterator[Dashboard]:
 def feeding(broker_url: str, *, same: bool = False) -> Iterator[None]:
     """Run `bench feed`, and wait until the first view is there."""
     command = [sys.executable, "-m", "bench.scene.feed", broker_url, "--fps", str(FPS), *(["--same"] if same else [])]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    process = subprocess.Popen(command, cwd=ROOT)
     try:
         before, deadline_s = _fed(broker_url), time.monotonic() + START_TIMEOUT_S
         while _fed(broker_url) == before:

@@ -28,11 +28,12 @@ from rich.table import Table
 from bench.report.machine import Spread, cores, describe, pinned, rss_mib
 from bench.scene.clips import CYCLE_FRAMES, HEIGHT, WIDTH, side_by_side
 from bench.scene.setup_baselines import CLASSIC_PYTHON, FER_PYTHON
-from bench.scene.site import ROOT, stopped_cleanly
+from bench.scene.site import stopped_cleanly
 from mien.errors import InputError
 from mien.pixels import Rgb
 from models.pictures.picture import encode_jpeg
 from tests.support.demo_media import DEFAULT_FOLDER, astronaut, clip, demo_file, photo, texture
+from tests.support.paths import ROOT
 
 FACES = (0, 1, 2, 5)
 TARGETS = {"classic": 100.0, "fer": 10.0}

@@ -20,8 +20,9 @@ from typing import Any
 
 from bench.report.machine import Spread, cores, describe, pinned
 from bench.scene.clips import CLIPS_FOLDER, CYCLE_FRAMES, FPS, looped_people
-from bench.scene.site import ROOT, Site, not_tuned, stopped_cleanly
+from bench.scene.site import Site, not_tuned, stopped_cleanly
 from bench.speed.kernel_frames import STAGES
+from tests.support.paths import ROOT
 
 CAMERA = "lobby"
 TARGET_MS = 3.0

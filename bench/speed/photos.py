@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.report.machine import Spread, cores, describe, pinned
-from bench.scene.offline import ROOT, JobsSite
+from bench.scene.offline import JobsSite
 from bench.scene.pictures import KINDS, write_folder
 from bench.scene.setup_baselines import FER_PYTHON
 from tests.support.demo_media import DEFAULT_FOLDER
+from tests.support.paths import ROOT
 
 CHUNK_SIZE = 2 * len(KINDS)
 TARGETS = {"share_of_kernels": 0.9, "two_over_one": 1.8, "over_fer": 10.0}

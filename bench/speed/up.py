@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from rich.table import Table
 
 from mien.bus.bus import Bus
 from mien.settings import Settings
+from tests.support.ports import free_port
 
 CAMERA = "demo"
 START_TIMEOUT_S = 60.0
@@ -59,7 +59,7 @@ def measure(folder: Path, seconds: float) -> dict[str, Any]:
     fetched = Path(".mien/media").absolute()
     if fetched.is_dir():  # the clip that `make setup` fetched: a download is no part of a start
         (folder / ".mien/media").symlink_to(fetched)
-    port = _free_port()
+    port = free_port()
     started_s = time.monotonic()
     with (folder / "up.log").open("w") as log:
         process = subprocess.Popen(
@@ -146,12 +146,6 @@ def _watch(pictures: Iterator[bytes]) -> None:
             pass
     except (OSError, http.client.HTTPException):  # the dashboard ends before its viewer
         pass
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import OpenPage, pages_of
 from tests.browser.test_pages import tiles
-from tests.dashboard.conftest import free_port
 from tests.support.media import astronaut
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +33,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     cameras = [part for name in CAMERAS for part in ("--camera", f"{name}=test://pattern?fps=5")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    environment["PYTHONPATH"] = str(ROOT)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--port", str(port), *cameras],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from mien.bus.bus import Bus
 from mien.bus.plan import SavingsPlan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Face, Frame, FrameResult, View
+from tests.support.ports import free_port
 
 COLOURS = ((200, 40, 40), (40, 160, 60), (40, 80, 200), (220, 180, 40), (150, 60, 170), (40, 170, 180))
 _COMMAND = "import typer; from cli.dashboard import dashboard; typer.run(dashboard)"
@@ -154,12 +154,6 @@ class Dashboard:
             )
             sizes.append(int(line.split()[1]) / 1024)
         return sizes
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -12,8 +12,7 @@ import pytest
 
 from mien import machine
 from mien.machine import Machine, usable_cores, usable_memory_mib
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def test_this_machine_has_a_name_cores_and_memory() -> None:

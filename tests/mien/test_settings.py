@@ -9,6 +9,7 @@ import pytest
 from mien.errors import SettingsError
 from mien.settings import check_camera_name, load_settings
 from mien.settings_page import render
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -68,5 +69,5 @@ def test_anything_else_is_not(name: str) -> None:
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    page = ROOT / "docs" / "settings.md"
     assert page.read_text() == render(), "run: python -m mien.settings_page > docs/settings.md"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,11 @@ from mien.types import Camera, CameraState, Delivery, Frame, FrameResult
 from producer.producer import Producer
 from producer.sources.capture import set_up_opencv
 from producer.sources.choose import SourceRequest, make_source
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
-SERVERS = Path(__file__).parents[1] / "support" / "servers"
+SERVERS = ROOT / "tests" / "support" / "servers"
 WAIT_S = 10.0
 
 
@@ -43,7 +44,7 @@ class Reader:
 
     def wait_for(self, frames: int, timeout_s: float = WAIT_S) -> list[Frame]:
         """Return the frames when there are at least so many."""
-        wait_until(lambda: len(self.frames) >= frames, f"{frames} frames", timeout_s)
+        wait_until(lambda: len(self.frames) >= frames, timeout_s, what=f"{frames} frames")
         return list(self.frames)
 
     def stop(self) -> None:
@@ -114,7 +115,7 @@ class Running:
             env=environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             start_new_session=True,
         )
 
@@ -153,7 +154,7 @@ class Server:
         self._process = subprocess.Popen(
             self._command(self.port), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_until(lambda: is_listening(self.port), "the server to listen")
+        wait_until(lambda: is_listening(self.port), what="the server to listen")
         return time.monotonic()
 
     def freeze(self) -> None:
@@ -252,7 +253,7 @@ def wait_for_state(state_of: Callable[[], Camera | None]) -> Callable[[CameraSta
     """Wait until camera `lobby` has a state."""
 
     def wait(state: CameraState) -> Camera:
-        wait_until(lambda: (camera := state_of()) is not None and camera.state == state, f"state {state.value}")
+        wait_until(lambda: (camera := state_of()) is not None and camera.state == state, what=f"state {state.value}")
         camera = state_of()
         assert camera is not None
         return camera
@@ -265,23 +266,6 @@ def grey(jpeg: bytes) -> int:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert picture is not None
     return round(float(picture.mean()))
-
-
-def wait_until(true: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> float:
-    """Wait until something is true and return the seconds that it took."""
-    began_s = time.monotonic()
-    while not true():
-        if time.monotonic() - began_s > timeout_s:
-            pytest.fail(f"waited {timeout_s:g} s in vain for {what}")
-        time.sleep(0.01)
-    return time.monotonic() - began_s
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:

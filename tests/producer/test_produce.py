@@ -12,7 +12,9 @@ import pytest
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
-from tests.producer.conftest import Reader, Running, free_port, wait_until
+from tests.producer.conftest import Reader, Running
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 MienProduce = Callable[..., Running]
 
@@ -41,7 +43,7 @@ def test_it_starts_fast_and_ends_clean_on_sigterm(
 
 def test_ctrl_c_during_the_demo_leaves_no_process_and_no_frame(mien_produce: MienProduce, bus: Bus) -> None:
     running = mien_produce("demo://")
-    wait_until(lambda: bus.counts("lobby").captured > 0, "a frame")
+    wait_until(lambda: bus.counts("lobby").captured > 0, what="a frame")
     assert running.stop(signal.SIGINT) < 5
     assert running.wait() == 0
     assert bus.counts("lobby").in_flight == 0
@@ -57,7 +59,7 @@ def test_the_place_of_a_killed_producer_is_free_again(mien_produce: MienProduce,
     first.process.kill()
     first.wait()
     mien_produce("test://pattern?width=640&height=360")
-    wait_until(lambda: reader.frames[-1].width == 640, "the second producer")
+    wait_until(lambda: reader.frames[-1].width == 640, what="the second producer")
 
 
 @pytest.mark.parametrize(

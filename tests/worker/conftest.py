@@ -21,11 +21,10 @@ from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, Frame
+from tests.support.paths import ROOT
 from tests.support.stub import StubAnalyzer
 from worker.live.live import LiveWorker
 from worker.tuning.governor import Governor
-
-ROOT = Path(__file__).parents[2]
 
 START_S = 60.0
 """How long a process may take to start: about 2 s, and far more while the machine is busy."""
@@ -135,15 +134,6 @@ def traffic(settings: Settings, *cameras: str, fps: float = 25.0) -> Iterator[No
     finally:
         ended.set()
         thread.join(10)
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait until a condition holds, and return how many seconds it took; fails after `seconds`."""
-    started = time.monotonic()
-    while not true():
-        assert time.monotonic() - started < seconds, "waited in vain"
-        time.sleep(0.01)
-    return time.monotonic() - started
 
 
 def results_of(bus: Bus, camera: str) -> list[int]:

@@ -14,6 +14,7 @@ from bench.report import pages, table
 from bench.report.machine import Cores, family
 from bench.report.plots import draw
 from bench.report.targets import TARGETS, rows
+from tests.support.paths import ROOT
 
 SPREAD = {"median": 2.0, "low": 1.0, "high": 3.0}
 QUANTILES = {"mean": 21.0, "p50": 20.0, "p95": 30.0, "p99": 39.0}
@@ -100,7 +101,7 @@ def test_every_table_can_be_written() -> None:
 
 
 def test_the_page_on_performance_has_only_marks_that_are_known() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
+    page = (ROOT / "docs" / "performance.md").read_text()
     marks = [line.split()[2] for line in page.splitlines() if line.startswith("<!-- bench: ")]
     assert len(marks) >= 5
     assert set(marks) <= set(pages.TABLES)

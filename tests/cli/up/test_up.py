@@ -21,13 +21,9 @@ from mien.bus.bus import Bus
 from mien.machine import usable_cores
 from mien.settings import load_settings
 from mien.types import CameraState
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -37,7 +33,7 @@ def mien_up(folder: Path, port: int, *arguments: str, **environment: str) -> Ite
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--port", str(port), *arguments],
             cwd=folder,
-            env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.STDOUT,
             stdout=log,
             text=True,
@@ -106,8 +102,8 @@ def alive(pids: set[int]) -> set[int]:
 def test_everything_starts_and_two_different_annotated_pictures_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = a_free_port()
-    media = Path(__file__).parents[3] / ".mien" / "media"
+    port = free_port()
+    media = ROOT / ".mien" / "media"
     if media.is_dir():  # the clip that `make setup` fetched
         (tmp_path / ".mien").mkdir()
         (tmp_path / ".mien" / "media").symlink_to(media)
@@ -152,13 +148,13 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_camera_that_is_not_name_and_source_is_refused(tmp_path: Path) -> None:
-    with mien_up(tmp_path, a_free_port(), "--camera", "lobby") as process:
+    with mien_up(tmp_path, free_port(), "--camera", "lobby") as process:
         assert process.wait(20) == 2
     assert "NAME=SOURCE" in (tmp_path / "up.log").read_text()
 
 
 def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = a_free_port()
+    port = free_port()
     with mien_up(tmp_path, port, "--camera", "one=test://pattern") as process:
         with closing(parts(port, "/cameras/one/stream.mjpg")) as stream:
             next(stream)
@@ -179,7 +175,7 @@ def workers_started(folder: Path) -> int:
 def test_a_second_worker_comes_with_the_second_camera_and_goes_with_the_rest(tmp_path: Path) -> None:
     if usable_cores() < 2:
         pytest.skip("one core, one worker")
-    port = a_free_port()
+    port = free_port()
     cameras = [part for name in ("one", "two", "three") for part in ("--camera", f"{name}=test://pattern")]
     with mien_up(tmp_path, port, *cameras) as process:
         wait_until(lambda: workers_started(tmp_path) >= 2, 60, "a second worker")
@@ -194,7 +190,7 @@ def test_a_second_worker_comes_with_the_second_camera_and_goes_with_the_rest(tmp
 def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cameras = [part for name in ("one", "two") for part in ("--camera", f"{name}=test://pattern")]
     monkeypatch.chdir(tmp_path)
-    with mien_up(tmp_path, a_free_port(), "--workers", "1", *cameras):
+    with mien_up(tmp_path, free_port(), "--workers", "1", *cameras):
         wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
         with closing(Bus.from_settings(load_settings())) as bus:
             # Two seconds in which both are live: where cameras are counted, they are counted twice.
@@ -203,7 +199,7 @@ def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path, monkeypatch: 
 
 
 def test_a_process_that_is_killed_ends_all_with_an_exit_code(tmp_path: Path) -> None:
-    with mien_up(tmp_path, a_free_port(), "--camera", "one=test://pattern") as process:
+    with mien_up(tmp_path, free_port(), "--camera", "one=test://pattern") as process:
         log = tmp_path / "up.log"
         wait_until(lambda: re.search(r"jobs started \(pid=\d+\)", log.read_text()) is not None, 30, "the jobs' worker")
         below = children(process.pid)

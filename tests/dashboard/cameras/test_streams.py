@@ -24,6 +24,7 @@ from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from tests.dashboard.conftest import Dashboard, Feeder, picture, running_dashboard
+from tests.support.paths import ROOT
 
 PART = re.compile(rb"^Content-Type: image/jpeg\r\nContent-Length: (\d+)\r\nX-Frame-Id: ([\d-]*)\r\n"
                   rb"X-Timestamp: ([\d.]+)\r\n\r\n")  # fmt: skip
@@ -104,7 +105,7 @@ def test_a_browser_gets_the_next_headers_at_once(dashboard: Dashboard, bus: Bus)
 
 
 def test_the_stream_says_no_signal_and_comes_back(dashboard: Dashboard, bus: Bus) -> None:
-    no_signal = (Path(__file__).parents[3] / "dashboard" / "static" / "no-signal.jpg").read_bytes()
+    no_signal = (ROOT / "dashboard" / "static" / "no-signal.jpg").read_bytes()
     bus.put_camera(Camera("lobby", CameraState.ENDED, "the file is at its end"))
     with closing(mjpeg_parts(dashboard, "lobby")) as parts:
         began_s = time.monotonic()
@@ -200,7 +201,7 @@ def test_a_reader_that_stops_reading_costs_no_memory_and_nobody_else_time(dashbo
 
 def test_a_slow_reader_gets_new_pictures_and_not_a_queue_of_old_ones(dashboard: Dashboard, bus: Bus) -> None:
     crowd = Crowd("127.0.0.1", urlsplit(dashboard.url).port or 0)
-    feeder = subprocess.Popen([sys.executable, "-m", "bench.scene.feed", bus.url], cwd=Path(__file__).parents[3])
+    feeder = subprocess.Popen([sys.executable, "-m", "bench.scene.feed", bus.url], cwd=ROOT)
     try:
         deadline_s = time.monotonic() + 20
         while not bus.cameras():

@@ -17,14 +17,13 @@ from mien.types import EMOTIONS
 from models.cleaning.clean import places_of
 from models.labelled.data import read_labelled
 from models.labelled.ferplus import read_npz
-from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry
 from models.training.conditions import CONDITIONS_NAME
 from models.training.faces import Cutting, read_training_data
 from models.training.plan import TrainingPlan
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import picture, write_npz
 
-ROOT = Path(weights_file.__file__).parents[2]
 NAMES = ("happy", "sad", "anger")
 
 

@@ -25,10 +25,10 @@ from models.training.exporting.export import random_weights
 from models.training.plan import Listener, TrainingPlan
 from models.training.run import Finished, TrainingRequest
 from tests.support.labelled_pictures import write_class_folders
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
-ROOT = Path(weights_file.__file__).parents[2]
 
 
 def row(backbone: str, accuracy: float, ms: float, fits: bool) -> Row:

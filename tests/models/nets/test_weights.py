@@ -13,6 +13,7 @@ from mien.errors import WeightsError
 from mien.types import EMOTIONS
 from models.nets import weights as weights_file
 from models.nets.weights import CropGeometry, Weights
+from tests.support.paths import ROOT
 
 
 def some_weights() -> Weights:
@@ -169,8 +170,7 @@ def test_loading_needs_neither_numpy_nor_a_runtime(saved: Path) -> None:
         "import sys; from models import weights; weights.load(sys.argv[1]);"
         "print([name for name in ('numpy', 'onnx', 'keras', 'tensorflow', 'cv2', 'openvino') if name in sys.modules])"
     )
-    root = Path(weights_file.__file__).parents[2]
     run = subprocess.run(
-        [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, cwd=root, timeout=60, check=True
+        [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
     )
     assert run.stdout.strip() == "[]"

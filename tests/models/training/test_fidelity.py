@@ -14,9 +14,8 @@ from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
 from models.training.exporting.export import random_weights
 from models.training.exporting.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz
-
-ROOT = Path(weights_file.__file__).parents[2]
 
 
 def test_the_largest_difference_and_the_share_of_equal_classes_are_counted() -> None:

@@ -19,10 +19,10 @@ from models.training.exporting import fidelity
 from models.training.exporting.soup import mean_of
 from models.training.run import best_arrays, export
 from tests.support.labelled_pictures import write_class_folders
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz
 
 HAPPY, SAD = (EMOTIONS.index(name) for name in ("happy", "sad"))
-ROOT = Path(weights_file.__file__).parents[2]
 
 
 def kept(folder: Path, dtype: str = "f4", **arrays: object) -> Path:

@@ -29,6 +29,7 @@ from models.nets import weights as weights_file
 from models.runtimes.choose import RuntimeName, open_runtime
 from models.training import checkpoint
 from models.training.plan import TrainingPlan
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import picture, write_npz
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from models.training.loop import Trainer
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
-ROOT = Path(weights_file.__file__).parents[2]
 
 
 def mien(*arguments: str) -> list[str]:

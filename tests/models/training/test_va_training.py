@@ -28,9 +28,9 @@ from models.training import checkpoint, runlog
 from models.training.batches import batches
 from models.training.faces import Cutting, need_points, read_training_data
 from models.training.plan import Augmentation, EpochReport, TrainingPlan
+from tests.support.paths import ROOT
 from tests.support.tiny_faces import picture
 
-ROOT = Path(weights_file.__file__).parents[2]
 slow = [
     pytest.mark.slow,
     pytest.mark.timeout(300),

@@ -15,7 +15,8 @@ from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from producer.sources.http_video import HttpVideo
-from tests.producer.conftest import SERVERS, WAIT_S, InThread, Reader, Running, Server, wait_until
+from tests.producer.conftest import SERVERS, WAIT_S, InThread, Reader, Running, Server
+from tests.support.waiting import wait_until
 
 Produce = Callable[..., InThread]
 Serve = Callable[[Callable[[int], list[str]]], Server]
@@ -42,7 +43,7 @@ def comes_back(server: Server, reader: Reader, wait_for_state: WaitForState, kin
     time.sleep(2)
     up_s = server.start()
     before = len(reader.frames)
-    wait_until(lambda: len(reader.frames) > before, f"pictures over {kind} again")
+    wait_until(lambda: len(reader.frames) > before, what=f"pictures over {kind} again")
     seconds = time.monotonic() - up_s
     wait_for_state(CameraState.LIVE)
     print(f"{kind}: picture back {seconds:.2f} s after the camera")

@@ -10,7 +10,8 @@ import structlog
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from tests.support.stub import StubAnalyzer
-from tests.worker.conftest import START_S, StartWorker, traffic, wait_until
+from tests.support.waiting import wait_until
+from tests.worker.conftest import START_S, StartWorker, traffic
 from worker.tuning import governor
 from worker.tuning.choose import Room
 from worker.tuning.costs import Costs

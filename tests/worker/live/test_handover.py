@@ -11,6 +11,7 @@ import pytest
 
 from mien.bus.bus import Bus
 from mien.settings import Settings
+from tests.support.waiting import wait_until
 from tests.worker.conftest import (
     START_S,
     Lobby,
@@ -19,7 +20,6 @@ from tests.worker.conftest import (
     results_of,
     shares,
     traffic,
-    wait_until,
     worker_process,
 )
 

@@ -16,13 +16,13 @@ from mien.settings import Settings
 from mien.types import CameraState, View
 from models.pictures.picture import decode, encode_jpeg
 from tests.support.stub import StubAnalyzer
+from tests.support.waiting import wait_until
 from tests.worker.conftest import (
     START_S,
     Lobby,
     StartWorker,
     results_of,
     traffic,
-    wait_until,
     worker_process,
 )
 from worker.tuning.governor import Governor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,10 @@ from mien.settings import Settings
 from mien.types import EMOTIONS, UNCERTAIN
 from models.nets import weights
 from models.pictures.picture import encode_jpeg
-from tests.worker.conftest import ROOT, Lobby, wait_until
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+from tests.worker.conftest import Lobby
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +50,6 @@ def mien_work(*flags: str, variables: Mapping[str, str], stderr: int | None = No
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_photograph_becomes_faces_and_a_view(bus: Bus, lobby: Lobby, settings: Settings, weights_path: Path) -> None:

@@ -14,6 +14,7 @@ from mien.errors import RuntimeMissing
 from mien.jobs.folder import Entry
 from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
+from tests.support.paths import ROOT
 from tests.worker.jobs.test_photos import FACE
 from worker.reports.photos import COLUMNS, write_format, write_results
 
@@ -105,9 +106,8 @@ print(*peak)
 @pytest.mark.slow
 def test_a_hundred_thousand_pictures_need_no_more_memory_than_ten_thousand(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEMORY, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     few_mib, many_mib = map(int, done.stdout.split())
     assert many_mib - few_mib < 40

@@ -14,6 +14,7 @@ import pytest
 from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings
+from tests.support.paths import ROOT
 from worker.tuning import tuner
 from worker.tuning.cache import Cache
 from worker.tuning.costs import GUESS, Costs
@@ -121,8 +122,7 @@ def test_workers_that_start_at_once_measure_once(given: Settings) -> None:
         "tuner.open_tuned(Settings(data_dir=sys.argv[1], runtime='openvino', threads=1))\n"
     )
     command = [sys.executable, "-c", script, str(given.data_dir)]
-    root = Path(__file__).parents[3]
-    processes = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = "".join(process.communicate(timeout=100)[0] for process in processes)
     assert all(process.returncode == 0 for process in processes)
     assert said.splitlines().count("measured") == 1

@@ -21,7 +21,8 @@ from mien.jobs.request import Input
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.support.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
-from tests.worker.conftest import ROOT, wait_until
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 from worker.jobs.rq_worker import JobsWorker
 from worker.jobs.video.folder import VideoFolder
 from worker.jobs.video.jobs import VideoJobs
