@@ -167,7 +167,7 @@ def test_the_shipped_weights_load_and_are_small() -> None:
 
 def test_loading_needs_neither_numpy_nor_a_runtime(saved: Path) -> None:
     code = (
-        "import sys; from models import weights; weights.load(sys.argv[1]);"
+        "import sys; from models.nets import weights; weights.load(sys.argv[1]);"
         "print([name for name in ('numpy', 'onnx', 'keras', 'tensorflow', 'cv2', 'openvino') if name in sys.modules])"
     )
     run = subprocess.run(

@@ -55,7 +55,10 @@ def test_tensorflow_agrees_too(weights: Weights, crops: Faces) -> None:
 @pytest.mark.slow
 def test_tensorflow_is_refused_where_keras_computes_with_something_else() -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    program = "from models import runtime, weights; runtime.open_runtime(weights.load(), 'tensorflow')"
+    program = (
+        "from models.nets import weights; from models.runtimes import choose;"
+        " choose.open_runtime(weights.load(), 'tensorflow')"
+    )
     environment = {**os.environ, "KERAS_BACKEND": "openvino"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
