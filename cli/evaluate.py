@@ -106,9 +106,10 @@ def _measure(
     data: LabelledData, wanted: EvaluationRequest, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
     from cli.views.figures import Reading, print_figures
+    from mien.jobs.outputs import REPORT
     from models.evaluation.evaluate import with_figures
     from models.evaluation.measure import measure, recorded
-    from models.evaluation.report import PAGE_NAME, prepare_folder, write_report
+    from models.evaluation.report import prepare_folder, write_report
     from models.nets import weights as weights_file
 
     if report is not None:
@@ -124,7 +125,7 @@ def _measure(
         write_report(evaluation, report)
     print_figures(evaluation.figures, as_json=as_json)
     if report is not None and not as_json:
-        typer.echo(f"report: {report / PAGE_NAME}")
+        typer.echo(f"report: {report / REPORT}")
 
 
 def _enqueue(
@@ -133,6 +134,7 @@ def _enqueue(
     from cli.views.figures import print_figures
     from cli.views.jobs import follow, print_json
     from mien.jobs.jobs import Jobs
+    from mien.jobs.outputs import REPORT
     from worker.jobs.evaluation import figures_in, inputs_of, options_of
 
     jobs = Jobs.from_settings(settings)
@@ -151,5 +153,5 @@ def _enqueue(
         typer.echo(f"job {view.id} is {view.state}: {view.reason}")
     else:
         print_figures(figures, as_json=False)
-        typer.echo(f"report: {view.out / 'report.html'}")
+        typer.echo(f"report: {view.out / REPORT}")
     raise typer.Exit(view.exit_code if wait else 0)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from mien.errors import BrokerUnavailable
 from mien.jobs.jobs import Jobs
+from mien.jobs.outputs import ANNOTATED_FOLDER, JOB_FILES
 from mien.jobs.view import JobView
 
 _POLL_S = 0.25
@@ -115,10 +116,10 @@ def _results(view: JobView) -> Iterator[str]:
     if not view.out.is_dir():
         yield f"results were in {view.out}, which is gone"
         return
-    names = ("results.json", "results.csv", "results.parquet", "report.html", "confusion.png", "calibration.png")
+    names = JOB_FILES.get(view.kind, ())
     yield from (f"results: {view.out / name}" for name in names if (view.out / name).is_file())
-    if (view.out / "annotated").is_dir():
-        yield f"annotated pictures: {view.out / 'annotated'}"
+    if (view.out / ANNOTATED_FOLDER).is_dir():
+        yield f"annotated pictures: {view.out / ANNOTATED_FOLDER}"
     if view.kind == "video":
         yield f"videos, timelines and reports: {view.out}"
 

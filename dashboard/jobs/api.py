@@ -19,6 +19,7 @@ from dashboard.pool import in_pool
 from dashboard.problems import NotFound
 from dashboard.services import limit_of, number_of, services
 from mien.errors import InputError
+from mien.jobs.outputs import TABLES, annotated_number
 from mien.jobs.request import KINDS
 from mien.jobs.view import Failure, JobState, JobView
 
@@ -124,7 +125,7 @@ def annotated(job_id: str) -> Response:
     out = services().jobs.get(job_id).out
     after, limit = number_of("after", 0), limit_of(1000, _MOST_NAMES)
     names = in_pool(lambda: outputs.annotated_names(out, after, limit))
-    return jsonify(pictures=names, next=outputs.number_of(names[-1]) if len(names) == limit else None)
+    return jsonify(pictures=names, next=annotated_number(names[-1]) if len(names) == limit else None)
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/annotated/<name>")
@@ -155,7 +156,7 @@ def job_output(job_id: str, path: str) -> Response:
     return _output(services().jobs.get(job_id), path)
 
 
-@jobs_api.get("/api/v1/jobs/<job_id>/<any('results.json', 'results.csv', 'results.parquet'):name>")
+@jobs_api.get(f"/api/v1/jobs/<job_id>/<any({', '.join(map(repr, TABLES))}):name>")
 def job_results(job_id: str, name: str) -> Response:
     """The results of a job as JSON, CSV or Parquet."""
     job = services().jobs.get(job_id)

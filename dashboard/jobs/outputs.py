@@ -1,7 +1,7 @@
 """The files that a job gives out: the results that our own steps write, by name, and nothing else of their folder.
 
-Results may lie in a folder that a person chose, among other things of theirs: what is not on the list below is not
-there for the dashboard, and links are not followed out of the folder.
+Results may lie in a folder that a person chose, among other things of theirs: what `mien.jobs.outputs` does not name
+is not there for the dashboard, and links are not followed out of the folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.problems import NotFound
+from mien.jobs.outputs import ANNOTATED_FOLDER, EVALUATION_FILES, TABLES, VIDEO_FILES, annotated_number
 
 MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -25,33 +26,6 @@ MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
 }
-TABLES = ("results.csv", "results.json", "results.parquet")
-"""The tables over all inputs of a job, whatever its kind."""
-
-EVALUATION_FILES = (
-    "evaluation.json",
-    "predictions.csv",
-    "report.html",
-    "confusion.png",
-    "reliability.png",
-    "coverage.png",
-    "mistakes.png",
-)
-"""What an evaluation gives."""
-
-VIDEO_FILES = (
-    "annotated.mp4",
-    "timeline.csv",
-    "timeline.parquet",
-    "timeline.png",
-    "report.html",
-    "contact.jpg",
-    "summary.json",
-)
-"""What lies in the folder of one video."""
-
-_ANNOTATED = "annotated"
-_PICTURE = re.compile(r"(\d+)-[\w.-]+\.jpg", re.ASCII)
 _FOLDER = re.compile(r"[^/\\\x00]{1,255}")
 
 
@@ -92,7 +66,7 @@ def all_outputs(out: Path) -> Iterator[tuple[Path, str]]:
     """Yield path and name below the results of every output."""
     yield from _plain_outputs(out)
     for _, name in _numbered(out):
-        yield out / _ANNOTATED / name, f"{_ANNOTATED}/{name}"
+        yield out / ANNOTATED_FOLDER / name, f"{ANNOTATED_FOLDER}/{name}"
 
 
 def video_outputs(out: Path, folder: str) -> list[Output]:
@@ -106,16 +80,11 @@ def annotated_names(out: Path, after: int, limit: int) -> list[str]:
     return [name for _, name in heapq.nsmallest(limit, later)]
 
 
-def number_of(name: str) -> int:
-    """Return the number of an annotated picture."""
-    return int(name.split("-", 1)[0])
-
-
 def _is_output(folders: list[str], name: str) -> bool:
     if not folders:
         return name in TABLES or name in EVALUATION_FILES
-    if folders == [_ANNOTATED]:
-        return bool(_PICTURE.fullmatch(name))
+    if folders == [ANNOTATED_FOLDER]:
+        return annotated_number(name) is not None
     return len(folders) == 1 and _is_folder(folders[0]) and name in VIDEO_FILES
 
 
@@ -128,7 +97,7 @@ def _plain_outputs(out: Path) -> Iterator[tuple[Path, str]]:
         if _is_plain_file(out / name):
             yield out / name, name
     for entry in sorted(_scan(out), key=lambda entry: entry.name):
-        if entry.name != _ANNOTATED and _is_folder(entry.name) and entry.is_dir(follow_symlinks=False):
+        if entry.name != ANNOTATED_FOLDER and _is_folder(entry.name) and entry.is_dir(follow_symlinks=False):
             yield from _video_files(out, entry.name)
 
 
@@ -139,10 +108,10 @@ def _video_files(out: Path, folder: str) -> Iterator[tuple[Path, str]]:
 
 
 def _numbered(out: Path) -> Iterator[tuple[int, str]]:
-    for entry in _scan(out / _ANNOTATED):
-        match = _PICTURE.fullmatch(entry.name)
-        if match and entry.is_file(follow_symlinks=False):
-            yield int(match[1]), entry.name
+    for entry in _scan(out / ANNOTATED_FOLDER):
+        number = annotated_number(entry.name)
+        if number is not None and entry.is_file(follow_symlinks=False):
+            yield number, entry.name
 
 
 def _is_plain_file(path: Path) -> bool:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
 from mien.jobs.folder import atomic_file
+from mien.jobs.outputs import FIGURES, PREDICTIONS, REPORT, plot_name
 from mien.pixels import Rgb
 from mien.types import EMOTIONS, UNCERTAIN
 from models.align import Square, cut
@@ -35,7 +36,6 @@ MISTAKES = 24
 CROP_PX = 112
 # Around a face's box, so that hair and chin are seen.
 _CROP_SCALE = 1.4
-FIGURES_NAME, ROWS_NAME, PAGE_NAME = "evaluation.json", "predictions.csv", "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     images = plots_of(figures, settled(readings.probabilities[0][scored]), data.labels[scored])
     mistakes = worst_mistakes(evaluation)
     title = "How well apparent emotions are read"
-    files = {f"{name}.png": png for name, png in images.items()}
-    files["mistakes.png"] = plots.png_of(plots.gallery(mistakes))
-    files[FIGURES_NAME] = (json.dumps(figures, indent=1) + "\n").encode()
-    files[ROWS_NAME] = rows_of(evaluation)
-    files[PAGE_NAME] = page(title, evaluation.facts, figures, images, items_of(mistakes)).encode(errors="replace")
+    files = {plot_name(name): png for name, png in images.items()}
+    files[plot_name("mistakes")] = plots.png_of(plots.gallery(mistakes))
+    files[FIGURES] = (json.dumps(figures, indent=1) + "\n").encode()
+    files[PREDICTIONS] = rows_of(evaluation)
+    files[REPORT] = page(title, evaluation.facts, figures, images, items_of(mistakes)).encode(errors="replace")
     write_all(folder, files)
 
 

@@ -10,6 +10,13 @@ from cli.main import app
 from mien.jobs.folder import Input
 from mien.jobs.jobs import Failure, Jobs, Tally
 from mien.settings import Settings
+from mien.types import EMOTIONS
+from models.evaluation.measure import EvaluationRequest, chosen_part, measure
+from models.evaluation.report import Evaluation, write_report
+from models.labelled.data import read_labelled
+from models.nets import weights as weights_file
+from models.training.exporting.export import random_weights
+from tests.support.labelled_pictures import write_class_folders
 
 
 class Terminal:
@@ -27,6 +34,15 @@ class Terminal:
 def terminal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("COLUMNS", "120")
     return Terminal(settings)
+
+
+def small_evaluation(folder: Path) -> Evaluation:
+    """Return a real evaluation of a few pictures by weights that know nothing."""
+    write_class_folders(folder / "faces", {"happy": EMOTIONS.index("happy"), "sad": EMOTIONS.index("sad")}, each=2)
+    wanted = EvaluationRequest(crops=True)
+    data = chosen_part(read_labelled(folder / "faces"), wanted)
+    weights = weights_file.save(random_weights(), folder / "random.zip")
+    return measure(data, wanted, Settings(weights=weights, runtime="onnxruntime"))
 
 
 def two_videos(jobs: Jobs) -> str:
@@ -93,6 +109,20 @@ def test_a_job_that_has_ended_says_where_its_results_are(terminal: Terminal, tmp
         f"results: {view.out / 'results.parquet'}",
         f"annotated pictures: {view.out / 'annotated'}",
     ]
+
+
+def test_an_evaluation_that_has_ended_names_every_file_it_wrote_and_no_other(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    evaluation = small_evaluation(tmp_path)
+    view = terminal.jobs.enqueue("evaluation", [Input("/a.jpg", "a.jpg", "happy")], name="mine", out=tmp_path / "out")
+    write_report(evaluation, view.out)
+    terminal.jobs.report(view.id, {0: Tally(1, 0, 1)})
+    terminal.jobs.end(view.id, 1, "done")
+    (view.out / "unrelated.png").touch()
+    named = [line.removeprefix("results: ") for line in terminal.run("show", view.id).stdout.splitlines()[2:]]
+    assert set(named) == {str(path) for path in view.out.iterdir() if path.name != "unrelated.png"}
+    assert {Path(name).name for name in named} >= {"confusion.png", "reliability.png", "coverage.png", "mistakes.png"}
 
 
 def test_a_job_is_cancelled_retried_and_exported(terminal: Terminal, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mien.errors import InputError, JobError
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
 from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
+from mien.jobs.outputs import FIGURES
 from mien.jobs.request import Option
 from mien.jobs.view import Tally
 from mien.limits import BYTES_A_PIXEL
@@ -28,7 +29,7 @@ from models.classifier import Classifier
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.measure import EvaluationRequest, facts_of, head_of
 from models.evaluation.reader import CropAnalyzer, Readings, main_face
-from models.evaluation.report import FIGURES_NAME, Evaluation, write_report
+from models.evaluation.report import Evaluation, write_report
 from models.labelled.data import FilePictures, LabelledData, default_split
 from models.labelled.names import UNCLEAR
 from models.nets import weights as weights_file
@@ -179,7 +180,7 @@ def options_of(data: LabelledData, wanted: EvaluationRequest) -> dict[str, Optio
 def figures_in(folder: Path) -> dict[str, Any] | None:
     """Return the figures that a job has written to its results; None when there are none that can be read."""
     try:
-        figures = json.loads((folder / FIGURES_NAME).read_text())
+        figures = json.loads((folder / FIGURES).read_text())
     except (OSError, ValueError):
         return None
     return figures if isinstance(figures, dict) else None

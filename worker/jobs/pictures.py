@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from mien.errors import PictureError
 from mien.inputs.address import stem_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, atomic_file
+from mien.jobs.outputs import annotated_name
 from mien.limits import BYTES_A_PIXEL, SMALLEST_FACE_PX
 from mien.logs import get_logger
 from mien.types import Face
@@ -20,8 +20,6 @@ from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo, pixels_in_memory, read_photo
 from models.pictures.picture import encode_jpeg, read_header
 from worker.analyzer import Analyzer
-
-_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
 log = get_logger(__name__)
 
@@ -127,16 +125,11 @@ def write(analysed: Analysed, inputs: Inputs, jpeg_quality: int) -> Entry:
         "faces": [face.to_dict() for face in photo.in_original(analysed.faces)],
     }
     if inputs.annotate:
-        entry["annotated"] = annotated_name(opened.index, opened.item.address)
+        entry["annotated"] = annotated_name(opened.index, stem_of(opened.item.address))
         draw_faces(photo.pixels, analysed.faces)
         with atomic_file(inputs.out / entry["annotated"], synced=False) as file:
             file.write(encode_jpeg(photo.pixels, jpeg_quality))
     return entry
-
-
-def annotated_name(index: int, address: str) -> str:
-    """Return where the annotated picture goes, below the job's results: its number from 1, and a harmless stem."""
-    return f"annotated/{index + 1}-{_UNSAFE.sub('_', stem_of(address))[:80] or 'picture'}.jpg"
 
 
 def _file(path: Path, max_pixels: int) -> bytes:

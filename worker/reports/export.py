@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import InputError, JobConflict, RuntimeMissing
-from mien.formats import check_formats, check_installed, named
+from mien.formats import JOB_FORMATS, Format, check_formats, check_installed, named
 from mien.jobs.folder import Entry, JobFolder, atomic_file
 from mien.jobs.jobs import Jobs
+from mien.jobs.outputs import SUMMARY, timeline_name
 from mien.jobs.view import Failure, JobView, Tally
 from worker.reports.photos import write_format
-from worker.reports.timeline.table import COLUMNS, FORMATS, read_table, values_of
+from worker.reports.timeline.table import COLUMNS, read_table, values_of
 
 VIDEO_COLUMNS = ("path", *COLUMNS, "reason")
 """A row for each face of each analysed frame, with its video, and one with a `reason` for each video that failed."""
@@ -68,7 +69,7 @@ def _tally(entry: Entry) -> Tally:
     return Tally(1, 0, count)
 
 
-def _write_videos(form: str, file: IO[bytes], view: JobView, folder: JobFolder, total: Tally) -> None:
+def _write_videos(form: Format, file: IO[bytes], view: JobView, folder: JobFolder, total: Tally) -> None:
     if form == "json":
         document = {
             "job": view.id,
@@ -91,7 +92,7 @@ def _write_videos(form: str, file: IO[bytes], view: JobView, folder: JobFolder, 
 
 def _with_summary(out: Path, entry: Entry) -> Mapping[str, Any]:
     try:
-        return {**entry, "summary": json.loads((out / str(entry["folder"]) / "summary.json").read_text())}
+        return {**entry, "summary": json.loads((out / str(entry["folder"]) / SUMMARY).read_text())}
     except (OSError, ValueError, KeyError):  # taken away since
         return entry
 
@@ -99,7 +100,7 @@ def _with_summary(out: Path, entry: Entry) -> Mapping[str, Any]:
 def _video_rows(out: Path, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
     for entry in entries:
         path = str(entry["path"])
-        tables = (out / str(entry.get("folder", "")) / f"timeline{suffix}" for suffix in FORMATS)
+        tables = (out / str(entry.get("folder", "")) / timeline_name(form) for form in JOB_FORMATS["video"])
         table = next((table for table in tables if table.is_file()), None)
         if table is not None:
             yield from ((path, *values_of(sighting), "") for sighting in read_table(table))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import RuntimeMissing
-from mien.formats import DEFAULT_FORMATS
+from mien.formats import DEFAULT_FORMATS, Format
 from mien.jobs.folder import Entry, atomic_file
+from mien.jobs.outputs import table_name
 from mien.jobs.view import Tally
 from mien.types import EMOTIONS
 
@@ -34,7 +35,7 @@ Row = list[Any]
 
 
 def write_results(
-    job_id: str, out: Path, total: Tally, entries: Entries, formats: Sequence[str] = DEFAULT_FORMATS["photos"]
+    job_id: str, out: Path, total: Tally, entries: Entries, formats: Sequence[Format] = DEFAULT_FORMATS["photos"]
 ) -> None:
     """Write `results.<format>` to `out` for each of the formats.
 
@@ -42,11 +43,11 @@ def write_results(
     for Parquet without pyarrow, once all other formats are written.
     """
     for form in sorted(formats, key=lambda name: name == "parquet"):
-        with atomic_file(out / f"results.{form}") as file:
+        with atomic_file(out / table_name(form)) as file:
             write_format(form, file, job_id, total, entries())
 
 
-def write_format(form: str, file: IO[bytes], job_id: str, total: Tally, entries: Iterable[Entry]) -> None:
+def write_format(form: Format, file: IO[bytes], job_id: str, total: Tally, entries: Iterable[Entry]) -> None:
     """Write results in one format (see `mien.formats`) to an open file; raises as `write_results` does."""
     if form == "json":
         for piece in _document(job_id, total, entries):

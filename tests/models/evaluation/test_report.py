@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError
+from mien.jobs.outputs import EVALUATION_FILES
 from mien.settings import Settings
 from mien.types import EMOTIONS
 from models.evaluation import plots
@@ -42,8 +43,7 @@ def test_a_report_is_a_page_its_plots_figures_and_a_row_for_each_picture(
     out = tmp_path / "a" / "report"
     prepare_folder(out)
     write_report(evaluation, out)
-    names = ["confusion.png", "coverage.png", "evaluation.json", "mistakes.png", "predictions.csv"]
-    assert sorted(path.name for path in out.iterdir()) == [*names, "reliability.png", "report.html"]
+    assert {path.name for path in out.iterdir()} == set(EVALUATION_FILES)
     assert json.loads((out / "evaluation.json").read_text()) == evaluation.figures
     for path in out.glob("*.png"):
         pixels = cv2.imread(str(path))

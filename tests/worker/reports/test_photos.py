@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import RuntimeMissing
+from mien.formats import FORMATS, Format
 from mien.jobs.folder import Entry
 from mien.jobs.view import Failure, Tally
 from mien.types import EMOTIONS
@@ -54,8 +55,8 @@ def test_json_has_pictures_and_failures(tmp_path: Path) -> None:
     assert document["failures"] == [{"path": "bad.jpg", "reason": "the file is empty"}]
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
-def test_a_job_without_any_face_has_whole_results_too(form: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_job_without_any_face_has_whole_results_too(form: Format) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
     file = io.BytesIO()

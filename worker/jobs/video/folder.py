@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import JobError
-from mien.formats import formats_of
+from mien.formats import Format, formats_of
 from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
+from mien.jobs.outputs import video_folder_name
 from models.video.plan import Ticks, VideoLayout, read_plan, read_times
 from worker.jobs.video.found import Found
 from worker.jobs.video.tracks import Seen, analysed, seen_in
@@ -21,8 +21,6 @@ from worker.jobs.video.tracks import Seen, analysed, seen_in
 if TYPE_CHECKING:
     from worker.reports.timeline.table import Sighting
 
-_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
-_LONGEST_NAME = 80
 # What is only needed until the results are written.
 _SCRATCH = ("analysed", "followed", "rendered", "moments")
 
@@ -59,15 +57,14 @@ class VideoFolder:
         return max(1, every) if isinstance(every, int) else 1
 
     @property
-    def formats(self) -> tuple[str, ...]:
+    def formats(self) -> tuple[Format, ...]:
         """How the table is wanted."""
         return formats_of(self.inputs.kind, self.inputs.options)
 
     @property
     def name(self) -> str:
-        """The name of the folder of results: after the video, with its number when there are several."""
-        stem = _UNSAFE.sub("_", stem_of(self.item.label))[:_LONGEST_NAME].strip(".") or "video"
-        return stem if len(self.inputs.items) == 1 else f"{self.index + 1}-{stem}"
+        """The name of the folder of results."""
+        return video_folder_name(self.index, stem_of(self.item.label), len(self.inputs.items))
 
     @property
     def results(self) -> Path:

@@ -10,6 +10,7 @@ from rq import Retry
 
 from mien.errors import VideoError
 from mien.jobs.folder import Entry, write_json
+from mien.jobs.outputs import ANNOTATED_VIDEO
 from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
 from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
@@ -216,8 +217,8 @@ class VideoJobs(JobSteps):
         }
         if video.inputs.annotate:
             segments = [(video.rendered(number), each.ticks.tolist()) for number, each in enumerate(found)]
-            entry["annotated"] = f"{video.name}/annotated.mp4"
-            entry["sound"] = join(video.source, plan, segments, video.results / "annotated.mp4")
+            entry["annotated"] = f"{video.name}/{ANNOTATED_VIDEO}"
+            entry["sound"] = join(video.source, plan, segments, video.results / ANNOTATED_VIDEO)
         entry |= write_reports(video, facts)
         if plan.broken:
             entry["reason"] = plan.broken

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mien.jobs.folder import Entry, atomic_file, write_json
+from mien.jobs.outputs import CONTACT_SHEET, REPORT, SUMMARY, TIMELINE_PLOT, table_name, timeline_name
 from mien.jobs.view import Tally
 from worker.jobs.video import moments
 from worker.jobs.video.encode import remove_leftovers
@@ -56,27 +57,27 @@ def write_reports(video: VideoFolder, facts: VideoFacts) -> dict[str, object]:
     out = video.results
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
-    tables = [out / f"timeline.{name}" for name in video.formats]
+    tables = [out / timeline_name(form) for form in video.formats]
     for table in tables:
         write_table(video.sightings(), table)
     timeline = Timeline.of(video.sightings())
     figures = summary(facts, timeline)
-    plot_png(facts, timeline, out / "timeline.png")
-    report_html(facts, timeline, figures, out / "report.html")
-    contact_sheet(facts, sharpest(list(_moments(video))), out / "contact.jpg")
-    write_json(out / "summary.json", figures)
+    plot_png(facts, timeline, out / TIMELINE_PLOT)
+    report_html(facts, timeline, figures, out / REPORT)
+    contact_sheet(facts, sharpest(list(_moments(video))), out / CONTACT_SHEET)
+    write_json(out / SUMMARY, figures)
     return {
         "timeline": [_below(video, table) for table in tables],
-        "plot": _below(video, out / "timeline.png"),
-        "report": _below(video, out / "report.html"),
-        "contact": _below(video, out / "contact.jpg"),
-        "summary": _below(video, out / "summary.json"),
+        "plot": _below(video, out / TIMELINE_PLOT),
+        "report": _below(video, out / REPORT),
+        "contact": _below(video, out / CONTACT_SHEET),
+        "summary": _below(video, out / SUMMARY),
     }
 
 
 def write_overview(job_id: str, out: Path, total: Tally, entries: Sequence[Entry]) -> None:
     """Write `results.json` and `results.csv`: every video once, and why some failed."""
-    with atomic_file(out / "results.csv") as file:
+    with atomic_file(out / table_name("csv")) as file:
         text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -90,7 +91,7 @@ def write_overview(job_id: str, out: Path, total: Tally, entries: Sequence[Entry
         "failures": [failure.to_dict() for failure in total.failures],
         "videos": [entry for entry in entries if "folder" in entry],
     }
-    with atomic_file(out / "results.json") as file:
+    with atomic_file(out / table_name("json")) as file:
         file.write(json.dumps(document, indent=1).encode() + b"\n")
 
 

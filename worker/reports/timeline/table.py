@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from mien.errors import InputError, RuntimeMissing
+from mien.formats import JOB_FORMATS
 from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
 
@@ -34,7 +35,7 @@ COLUMNS = (
 """A row for each face in each frame. The box is in pixels of the upright frame; `emotion` and `confidence` are the
 label over time, the eight columns behind them the smoothed probabilities from which it was decided."""
 
-FORMATS = (".csv", ".parquet")
+FORMATS = tuple(f".{form}" for form in JOB_FORMATS["video"])
 """How a table's file may end."""
 
 _ROWS_AT_ONCE = 16_384

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mien.jobs.jobs import Jobs
+from mien.jobs.outputs import VIDEO_FILES
 from mien.jobs.request import Input
 from mien.jobs.view import JobView
 from mien.settings import Settings
@@ -28,7 +29,7 @@ from worker.jobs.video.folder import VideoFolder
 from worker.jobs.video.jobs import VideoJobs
 from worker.reports.timeline.table import write_table
 
-RESULTS = {"annotated.mp4", "contact.jpg", "report.html", "summary.json", "timeline.csv", "timeline.png"}
+RESULTS = {*VIDEO_FILES} - {"timeline.parquet"}
 
 
 class Studio:
