@@ -51,7 +51,11 @@ def test_eight_tiles_move_over_one_connection(open_page: OpenPage, bus: Bus) -> 
             "() => [...document.querySelectorAll('.tile canvas')].every((c) => c.dataset.pictures > 2)"
         )
         before = tiles(page)
-        page.wait_for_timeout(1500)
+        page.wait_for_function(
+            "(seen) => [...document.querySelectorAll('.tile canvas')].every((one) => one.dataset.pictures >= seen)",
+            arg=max(pictures for _, pictures in before.values()) + 3,
+            timeout=40_000,
+        )
         after = tiles(page)
         assert sorted(before) == names
         for name in names:

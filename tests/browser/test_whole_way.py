@@ -67,7 +67,11 @@ def test_eight_test_patterns_all_move(open_page: OpenPage) -> None:
         timeout=40_000,
     )
     before = tiles(page)
-    page.wait_for_timeout(4000)
+    page.wait_for_function(
+        "(seen) => [...document.querySelectorAll('.tile canvas')].every((one) => one.dataset.pictures >= seen)",
+        arg=max(pictures for _, pictures in before.values()) + 3,
+        timeout=40_000,
+    )
     after = tiles(page)
     assert sorted(before) == list(CAMERAS)
     assert [name for name in CAMERAS if before[name][0] == after[name][0]] == []

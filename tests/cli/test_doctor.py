@@ -16,6 +16,7 @@ from mien.bus.plan import SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings, load_settings
 from mien.types import Camera, CameraState
+from tests.support.heartbeats import kept_up
 from worker.doctor import checks
 from worker.tuning.cache import Cache
 from worker.tuning.costs import GUESS
@@ -102,22 +103,23 @@ def test_settings_that_override_are_named(doctor: Doctor) -> None:
 
 def test_brokers_cameras_and_workers_are_looked_at(doctor: Doctor, bus: Bus, broker_url: str) -> None:
     doctor.set(bus_url=broker_url, jobs_url=broker_url)
-    bus.put_camera(Camera("lobby", CameraState.LIVE, source="rtsp://u:secret@h/1", fps=25, width=1280, height=720))
-    lonely = doctor.run("--json")
+    lobby = Camera("lobby", CameraState.LIVE, source="rtsp://u:secret@h/1", fps=25, width=1280, height=720)
+    with kept_up(lambda: bus.put_camera(lobby)):
+        lonely = doctor.run("--json")
     assert lonely.exit_code == 1, "a live camera, and nobody who reads it"
     assert by_name(json.loads(lonely.stdout))["live workers"]["state"] == "failed"
 
     note = {"pid": 7, "host": "h", "cameras": ["lobby"], "fps": 24.9, "level": 1, "plan": SavingsPlan(80).to_dict()}
-    bus.beat("w1", note)
-    bus.put_camera(Camera("lobby", CameraState.LIVE, fps=25, width=1280, height=720))
-    found = by_name(doctor.report())
+    with kept_up(lambda: bus.beat("w1", note), lambda: bus.put_camera(lobby)):
+        found = by_name(doctor.report())
     assert found["bus broker"]["state"] == "ok"
     assert "Valkey" in found["bus broker"]["detail"]
     assert found["lobby"]["detail"] == "live, 1280×720 at 25 fps"
     assert found["w1"]["detail"] == "process 7 on h, 1 camera, 24.9 fps, level 1: scan every 80 ms"
 
     bus.put_camera(Camera("door", CameraState.FAILED, reason="cannot open rtsp://u:secret@h/1"))
-    ended = doctor.run()
+    with kept_up(lambda: bus.beat("w1", note), lambda: bus.put_camera(lobby)):
+        ended = doctor.run()
     assert ended.exit_code == 1
     assert "✗ 1 check failed: door" in ended.stdout
     assert "secret" not in ended.stdout

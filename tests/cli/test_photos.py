@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,14 +36,14 @@ class Terminal:
             (folder / "pictures" / f"{name}.jpg").write_bytes(simplejpeg.encode_jpeg(skimage.data.astronaut(), 90))
         (folder / "pictures" / "bad.jpg").write_text("I am not a picture")
 
-    def start(self, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdin: int | None = None, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             env=self.environment,
             cwd=self.folder,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
@@ -169,19 +169,30 @@ def test_a_broker_that_is_not_there_is_one_clear_line(terminal: Terminal) -> Non
         assert "Traceback" not in error
 
 
+def shown_on(screen: int) -> Iterator[str]:
+    """Yield what a terminal shows until nobody writes to it any more."""
+    with suppress(OSError):  # which is how Linux says that (pty(7))
+        while shown := os.read(screen, 4096):
+            yield shown.decode(errors="replace")
+
+
 def test_ctrl_c_leaves_the_job_and_a_job_can_be_cancelled_and_retried(terminal: Terminal, settings: Settings) -> None:
-    waiting = terminal.start("photos", "enqueue", "pictures", "--wait")
-    jobs = Jobs.from_settings(settings)
-    deadline = time.monotonic() + 30
-    while not jobs.list() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    (view,) = jobs.list()
-    time.sleep(1)  # it has begun to wait
+    screen, its_end = os.openpty()
+    terminal.environment |= {"TERM": "xterm", "COLUMNS": "120"}
+    waiting = terminal.start("photos", "enqueue", "pictures", "--wait", stderr=its_end)
+    os.close(its_end)
+    shown = shown_on(screen)
+    error = ""
+    while "queued (is" not in error:
+        error += next(shown)
+    (view,) = Jobs.from_settings(settings).list()
     waiting.send_signal(signal.SIGINT)
-    _, error = waiting.communicate(timeout=30)
+    waiting.communicate(timeout=30)
     assert waiting.returncode == 130
+    error += "".join(shown)
+    os.close(screen)
     assert f"job {view.id} goes on" in error
-    assert jobs.get(view.id).state == "queued"
+    assert Jobs.from_settings(settings).get(view.id).state == "queued"
     assert terminal.run("jobs", "cancel", view.id)[:2] == (0, f"job {view.id} is cancelled\n")
     assert terminal.run("jobs", "retry", view.id)[:2] == (0, f"job {view.id} is queued\n")
     code, _, error = terminal.run("jobs", "show", "nonsense")

@@ -122,6 +122,17 @@ def test_exposure_network_says_that_login_is_missing(settings: Settings) -> None
         check_exposure(settings.model_copy(update={"exposure": "network"}))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "localhost", "::1", "[::1]"])
-def test_loopback_is_fine(settings: Settings, host: str) -> None:
-    check_exposure(settings.model_copy(update={"host": host}))
+@pytest.mark.parametrize(
+    ("host", "fine"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.3.2.1", "localhost", "::1", "[::1]")),
+        *((host, False) for host in ("10.0.0.7", "::", "localhost.example", "128.0.0.1")),
+    ],
+)
+def test_only_loopback_is_fine(settings: Settings, host: str, fine: bool) -> None:
+    try:
+        check_exposure(settings.model_copy(update={"host": host}))
+    except SettingsError:
+        assert not fine
+    else:
+        assert fine

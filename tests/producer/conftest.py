@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -82,6 +84,21 @@ class InThread:
     @property
     def running(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def captured(self) -> int:
+        """How many frames it has captured, whether the bus got them or not."""
+        return self._producer._captured
+
+    @property
+    def broker_is_away(self) -> bool:
+        """Whether it has noticed that the broker does not answer."""
+        return self._producer._outage.lasts
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it comes to its end by itself in some seconds."""
+        self._thread.join(seconds)
+        return not self.running
 
     def wait(self, timeout_s: float = WAIT_S) -> None:
         """Wait until it has come to its end by itself."""
@@ -270,6 +287,29 @@ def grey(jpeg: bytes) -> int:
 
 def is_listening(port: int) -> bool:
     """Whether something listens, found out without a connection, which a camera for one viewer would take for it."""
-    wanted = f"0100007F:{port:04X}"
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return any(line.split()[1] == wanted and line.split()[3] == "0A" for line in lines)
+    return bool(_sockets(port, "0A"))
+
+
+def viewers_of(port: int) -> set[str]:
+    """The sockets of all who are connected to a port, also of a server that is frozen: the system answers for it."""
+    return _sockets(port, "01")
+
+
+def _sockets(port: int, state: str) -> set[str]:
+    """The far ends of a local port's sockets in a state of /proc/net/tcp: 0A listens, 01 is connected (proc(5))."""
+    entries = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return {remote for _, local, remote, is_in, *_ in entries if local == f"0100007F:{port:04X}" and is_in == state}
+
+
+def turn_away(port: int, viewers: int) -> None:
+    """Listen in place of a server that is away, until so many viewers have come; each is turned away."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        listener.settimeout(WAIT_S)
+        for _ in range(viewers):
+            viewer, _ = listener.accept()
+            # A reset instead of a farewell, so that the port is free at once (socket(7), SO_LINGER).
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            viewer.close()

@@ -107,10 +107,19 @@ def test_what_nobody_took_is_counted_at_the_end() -> None:
 
 
 def test_a_source_is_opened_again_only_when_it_was_closed() -> None:
+    happened: list[str] = []
+
     class SlowToClose(Camera):
+        def open(self) -> None:
+            happened.append("open")
+
         def close(self) -> None:
-            time.sleep(0.5)
+            asked_again.wait(10)
+            time.sleep(0.05)  # the second one would open it now
+            happened.append("closed")
             super().close()
+
+    asked_again = threading.Event()
 
     camera = SlowToClose(3, SourceLost("unplugged"))
     camera.go_on.set()
@@ -124,5 +133,6 @@ def test_a_source_is_opened_again_only_when_it_was_closed() -> None:
     camera.read_so_far = 0
     second = Grabber(camera, after=first)
     second.start()
+    asked_again.set()
     assert second.next(5.0) is not None
-    assert camera.closed
+    assert happened == ["open", "closed", "open"]

@@ -33,19 +33,39 @@ def test_pictures_come_at_their_rate_and_rounding_does_not_add_up() -> None:
     assert seconds == pytest.approx(due_s, abs=0.1)
 
 
-def test_what_is_late_is_passed_over_and_counted() -> None:
+class ClockAhead:
+    """The monotonic clock, which can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns() + round(self.ahead_s * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ClockAhead:
+    """The clock that pacers look at."""
+    clock = ClockAhead()
+    monkeypatch.setattr("producer.pacer.time", clock)
+    return clock
+
+
+def test_what_is_late_is_passed_over_and_counted(clock: ClockAhead) -> None:
     pacer = a_pacer(fps=100)
     take(pacer)
-    time.sleep(0.5)
+    clock.ahead_s = 0.5
     late = take(pacer)
     assert late.skipped >= 40
     assert round(late.grab.position_s * 100) == late.skipped + 1
 
 
-def test_with_keep_all_nothing_is_passed_over() -> None:
+def test_with_keep_all_nothing_is_passed_over(clock: ClockAhead) -> None:
     pacer = a_pacer(fps=100, keep_all=True)
     take(pacer)
-    time.sleep(0.3)
+    clock.ahead_s = 0.3
     assert [round(take(pacer).grab.position_s * 100) for _ in range(20)] == list(range(1, 21))
 
 

@@ -7,15 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from tests.support.paths import ROOT
 
+BROKER_IS_AWAY = "waiting for the broker"
+"""What a worker logs for each time that it missed its broker."""
+
 
 @contextmanager
-def jobs_worker(jobs: Jobs, code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def jobs_worker(jobs: Jobs, code: str, *arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Run `code`, a Python program, on the broker and the folder of `jobs`; what is left of it is killed at the end."""
     environment = {
         **os.environ,
@@ -23,7 +27,8 @@ def jobs_worker(jobs: Jobs, code: str, *arguments: str) -> Iterator[subprocess.P
         "MIEN_DATA_DIR": str(jobs.settings.data_dir),
         "PYTHONPATH": str(ROOT),
     }
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, cwd=ROOT)
+    with log.open("ab") if log else nullcontext() as file:
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, cwd=ROOT, stderr=file)
     try:
         yield process
     finally:

@@ -122,7 +122,7 @@ def test_the_table_is_printed_from_a_file(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_the_family_of_a_process_is_its_children_too() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     try:
         assert child.pid in family(os.getpid())
     finally:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs, Tally
 from mien.jobs.view import JobView
 from mien.settings import Settings
+from tests.support.waiting import wait_until
 
 VIEW = JobView("abcdef0123", "photos", "queued", "a", 0.0, None, 1200, 0, 0, 0, (), Path("/out"))
 
@@ -34,11 +35,14 @@ def test_waiting_shows_work_faces_failures_and_how_long_it_will_take(
     console = Console(file=screen, force_terminal=True, width=140)
     monkeypatch.setattr(follow, "Console", lambda **_: console)
 
+    def is_shown(text: str) -> bool:
+        return text in screen.getvalue()
+
     def work() -> None:
         jobs.advance(view.id, ("queued",), 1, state="running")
-        for frames in range(0, 2000, 400):
+        for frames in range(400, 2000, 400):
             jobs.report(view.id, {"0-analyse-0": Tally(faces=frames // 100, units=(frames, 2000))})
-            time.sleep(0.3)
+            wait_until(partial(is_shown, f"{frames:,}/2,000 frames"), what="the progress on screen")
         jobs.report(view.id, {"0-analyse-0": None, "0": Tally(1, 0, 40, units=(2000, 2000))})
         jobs.end(view.id, 1, "done")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
-from mien.bus.bus import Bus, stored_ns
+from mien.bus.bus import Bus, Workers, stored_ns
 from mien.bus.embedded import EmbeddedBroker
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, DropReason, Frame, FrameResult, View
+from tests.support.waiting import wait_until
 
 
 def a_frame(bus: Bus, seq: int, delivery: Delivery = "live", camera: str = "lobby") -> Frame:
@@ -232,10 +232,15 @@ def test_workers_know_each_other_by_their_heartbeats(bus: Bus) -> None:
     bus.beat("w1", {"pid": 1})
     assert set(bus.beat("w2").live) == {"w1", "w2"}
     assert bus.workers()["w1"] == {"pid": 1}
-    time.sleep(1.7)
-    workers = bus.beat("w2")
-    assert workers.live == ("w2",)
-    assert workers.dead == ("w1",)
+    seen: list[Workers] = []
+
+    def w1_is_gone() -> bool:
+        seen.append(bus.beat("w2"))
+        return "w1" not in seen[-1].live
+
+    assert wait_until(w1_is_gone) > 1
+    assert seen[-1].live == ("w2",)
+    assert seen[-1].dead == ("w1",)
     bus.leave("w2")
     assert bus.workers() == {}
 

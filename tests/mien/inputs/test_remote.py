@@ -39,7 +39,7 @@ class Moody(BaseHTTPRequestHandler):
             self.send_error(int(what))
             return
         if what == "hang.jpg":
-            time.sleep(3)
+            self.server.closing.wait(60)  # type: ignore[attr-defined]
         self.send_response(200)
         if what == "a.jpg":
             self.send_header("Content-Length", "7")
@@ -65,10 +65,12 @@ class Moody(BaseHTTPRequestHandler):
 def web() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
     server.daemon_threads = True
+    server.closing = threading.Event()  # type: ignore[attr-defined]
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that leave are meant to
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
+    server.closing.set()  # type: ignore[attr-defined]
     server.shutdown()
     server.server_close()
     thread.join()

@@ -114,6 +114,9 @@ def test_a_folder_without_a_record_is_taken_and_an_option_that_one_version_lacks
     same_comparison(tmp_path, found)
     record(tmp_path, Conditions(found.data, {**found.options, "of another version": 1}))
     same_comparison(tmp_path, found)
+    record(tmp_path, Conditions("other data", {**found.options, "of another version": 1}))
+    with pytest.raises(InputError):
+        same_comparison(tmp_path, found)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"data": "a"}', '{"data": "a", "options": 3}'])

@@ -15,7 +15,7 @@ from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from producer.sources.http_video import HttpVideo
-from tests.producer.conftest import SERVERS, WAIT_S, InThread, Reader, Running, Server
+from tests.producer.conftest import SERVERS, WAIT_S, InThread, Reader, Running, Server, turn_away, viewers_of
 from tests.support.waiting import wait_until
 
 Produce = Callable[..., InThread]
@@ -40,7 +40,7 @@ def comes_back(server: Server, reader: Reader, wait_for_state: WaitForState, kin
     """Kill a camera, start it again, and return the seconds from its being up to the next picture."""
     server.kill()
     assert "127.0.0.1" in wait_for_state(CameraState.NO_SIGNAL).reason
-    time.sleep(2)
+    turn_away(server.port, 3)
     up_s = server.start()
     before = len(reader.frames)
     wait_until(lambda: len(reader.frames) > before, what=f"pictures over {kind} again")
@@ -171,11 +171,12 @@ def test_an_rtsp_camera_that_hangs_has_no_signal_and_never_holds_up_the_end(
     server = serve(lambda port: [SYSTEM_PYTHON, str(SERVERS / "rtsp.py"), str(port)])
     running = mien_produce(f"rtsp://eye:s3cret@127.0.0.1:{server.port}/cam")
     reader.wait_for(10)
+    before = viewers_of(server.port)
     server.freeze()
     began_s = time.monotonic()
     wait_for_state(CameraState.NO_SIGNAL)
     print(f"no signal {time.monotonic() - began_s:.2f} s after the camera hung")
-    time.sleep(0.5)  # the next try hangs now
+    wait_until(lambda: bool(viewers_of(server.port) - before), what="the next try, which hangs")
     assert running.stop() < 5
     assert running.wait() == 0
     assert "s3cret" not in running.said()

@@ -22,7 +22,8 @@ from mien.jobs.jobs import QUEUE, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.support.photo_jobs import enqueue_photos
-from tests.worker.a_jobs_worker import jobs_worker, wait_for
+from tests.support.waiting import wait_until
+from tests.worker.a_jobs_worker import BROKER_IS_AWAY, jobs_worker, wait_for
 from worker.jobs.rq_worker import JobsWorker
 
 # A worker process whose analyzer takes its time, so that it can be stopped in the middle.
@@ -194,10 +195,11 @@ def test_a_broker_that_goes_away_and_comes_back_costs_nothing(
     with EmbeddedBroker(keep_in=tmp_path / "broker") as broker:
         jobs = Jobs.from_settings(settings.model_copy(update={"jobs_url": broker.url, "chunk_size": 20}))
         view = enqueue_photos(jobs, pictures, name="hundred")
-        with jobs_worker(jobs, SLOW_WORKER) as process:
+        log = tmp_path / "worker.log"
+        with jobs_worker(jobs, SLOW_WORKER, log=log) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
-            os.kill(broker.pid, signal.SIGSTOP)  # longer than any time-out of a client
-            time.sleep(8)
+            os.kill(broker.pid, signal.SIGSTOP)
+            wait_until(lambda: BROKER_IS_AWAY in log.read_text(), 60, "the worker to miss its broker")
             os.kill(broker.pid, signal.SIGCONT)
             ended = wait_for(jobs, view.id, lambda view: view.ended, 60)
             assert process.poll() is None

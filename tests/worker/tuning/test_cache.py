@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 import time
@@ -108,7 +109,7 @@ def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
         assert cache.load() is None
 
 
-def test_only_one_at_a_time_measures_and_nobody_waits_forever(given: Settings) -> None:
+def test_only_one_at_a_time_measures_and_nobody_waits_forever(given: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache.of(given, MACHINE)
     order: list[str] = []
 
@@ -116,10 +117,21 @@ def test_only_one_at_a_time_measures_and_nobody_waits_forever(given: Settings) -
         with cache.lock(5):
             order.append("second")
 
+    refused = threading.Event()
+    flock = fcntl.flock
+
+    def watched(descriptor: int, operation: int) -> None:
+        try:
+            flock(descriptor, operation)
+        except OSError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr("fcntl.flock", watched)
     with cache.lock(5):
         other = threading.Thread(target=measure)
         other.start()
-        time.sleep(0.3)
+        assert refused.wait(10), "the other one was let in"
         order.append("first")
     other.join(5)
     assert order == ["first", "second"]

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,12 +270,18 @@ def test_killed_workers_leave_nothing_half_and_lose_nothing(studio: Studio, long
     studio.work()
     view = studio.enqueue(long_clip, out="killed")
     rng = np.random.default_rng(11)
+
+    def has_reached(frames: int) -> bool:
+        now = studio.jobs.get(view.id)
+        return now.ended or now.units[0] >= frames
+
     with ExitStack() as stack:
         for _ in range(4):
             worker = studio.process(10.0)
             stack.callback(worker.wait)
             stack.callback(worker.kill)
-            time.sleep(float(rng.uniform(2.0, 6.0)))
+            reached = studio.jobs.get(view.id).units[0] + int(rng.integers(1, 30))
+            wait_until(partial(has_reached, reached), 60, "work to be killed in")
             worker.send_signal(signal.SIGKILL)
         last = studio.process()
         stack.callback(last.wait)

@@ -15,7 +15,8 @@ from mien.jobs.folder import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings
-from tests.worker.a_jobs_worker import jobs_worker, wait_for
+from tests.support.waiting import wait_until
+from tests.worker.a_jobs_worker import BROKER_IS_AWAY, jobs_worker, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ import os, signal, sys, threading, time
 from mien.jobs.jobs import Jobs
 from mien.logs import configure_logs
 from mien.settings import load_settings
-from worker import jobs_worker
+from worker.jobs import rq_worker
 from worker.jobs.kinds import job_worker
 
 class Slow:
@@ -37,7 +38,7 @@ class Slow:
         return [()] * len(pictures), {}
 
 if "deadly" in sys.argv:  # many deaths: each is noticed sooner than in earnest
-    jobs_worker.BEAT_S, jobs_worker.BEAT_TTL_S, jobs_worker.MAINTENANCE_S = 0.5, 2, 1
+    rq_worker.BEAT_S, rq_worker.BEAT_TTL_S, rq_worker.MAINTENANCE_S = 0.5, 2, 1
 configure_logs()
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -77,14 +78,15 @@ def test_a_broker_that_is_killed_and_started_again_goes_on_where_it_was(
     with EmbeddedBroker(keep_in=tmp_path / "broker") as broker:
         jobs = Jobs.from_settings(settings.model_copy(update={"jobs_url": broker.url, "chunk_size": 20}))
         view = jobs.enqueue("photos", pictures, name="two hundred")
-        with jobs_worker(jobs, WORKER) as process:
+        log = tmp_path / "worker.log"
+        with jobs_worker(jobs, WORKER, log=log) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 40, 60)
             assert broker._process is not None
             assert broker._log is not None
             broker._process.kill()
             broker._process.wait()
             broker._log.close()
-            time.sleep(3)
+            wait_until(lambda: BROKER_IS_AWAY in log.read_text(), 60, "the worker to miss its broker")
             broker.start()
             started = time.monotonic()
             done = jobs.get(view.id).done
@@ -103,7 +105,8 @@ def test_a_full_disk_is_waited_for_and_a_job_goes_on_by_itself(settings: Setting
         wait_for(jobs, view.id, lambda view: view.done >= 20, 60)
         # No file may have more than 1000 bytes: to a writer that is what a full disk is, and needs no disk.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-        time.sleep(5)
+        waiting = jobs.queue.scheduled_job_registry
+        wait_until(lambda: waiting.count > 0, 60, "a step that waits for its next try")
         full = jobs.get(view.id)
         assert full.state == "running"
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
