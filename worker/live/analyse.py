@@ -3,10 +3,10 @@
     analysis = BatchAnalysis(analyzer, settings.smoothing_ms)
     analysed, drops = analysis.run(batch.frames, bus.clock.now_ns(), plan, watched)
 
-The faces that come back have their tracks, smoothed probabilities and labels. `forget` cameras that another worker
-reads now, and all of them after the bus was away. With `EVERYTHING` each frame is searched as a whole and each face is
-read on it; with another plan that is done on some frames, and on the others faces are looked for near where they were
-and keep what was last read in them. Cameras of `lossless` delivery always get everything.
+The faces that come back have their tracks, smoothed probabilities and labels. With `EVERYTHING` faces are detected in
+the whole of each frame, and each face is classified; with another plan that is done on some frames, and on the others
+faces are looked for near where they were and keep what they were last classified as. Cameras of `lossless` delivery
+always get everything.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from mien.types import DropReason, Face, Frame
 from models.pictures.picture import decode
 from models.tracks.follow import CameraFaces
 from worker.analyzer import LiveAnalyzer
-from worker.live.classification import Readings
+from worker.live.classification import Classification
 from worker.live.collect import Drop, age_ns
-from worker.live.detection_schedule import Scans, chosen
-from worker.live.frame_work import Turn, scaled, scaled_box
+from worker.live.desk import Desks
+from worker.live.detection_schedule import DetectionSchedule, chosen
+from worker.live.frame_work import FrameWork, scaled, scaled_box
 from worker.live.memory import CameraMemory
 
 LOST_NS = 125_000_000
-"""For so long after a face was lost (three frames at 25 fps) every frame is scanned for it."""
+"""For so long after a face was lost (three frames at 25 fps) it is looked for in every whole frame."""
 
 DENIED = 2
-"""A face that scans find and `near` does not, so often in a row, stays where the last scan found it until the next."""
+"""A face that is detected in whole frames and not `near`, so often in a row, stays where it was last detected."""
 
 REPEAT_LOG_S = 10.0
 
@@ -75,33 +76,20 @@ class Stopwatch:
 
 
 class BatchAnalysis:
-    """Analyses batches; remembers the faces of each camera, and which trouble was logged."""
+    """Analyses batches; what it remembers of each camera lies on the camera's desk."""
 
-    def __init__(self, analyzer: LiveAnalyzer, smoothing_ms: float = 400.0) -> None:
+    def __init__(self, analyzer: LiveAnalyzer, smoothing_ms: float = 400.0, desks: Desks | None = None) -> None:
         self._analyzer = analyzer
         self._smoothing_ms = smoothing_ms
-        self._memories: dict[str, CameraMemory] = {}
-        self._scans = Scans()
-        self._readings = Readings(analyzer)
-        self._logged_s: dict[tuple[str, str], float] = {}
+        self._desks = Desks() if desks is None else desks
+        self._schedule = DetectionSchedule(self._desks)
+        self._classification = Classification(analyzer, self._desks)
 
     @property
     def sizes(self) -> frozenset[tuple[int, int]]:
         """Width and height of the frames of all cameras: what to prepare the detector for."""
-        return frozenset(memory.size for memory in self._memories.values() if memory.size[0])
-
-    def forget(self, cameras: Set[str]) -> None:
-        """Forget cameras that another worker reads now."""
-        for camera in cameras:
-            self._memories.pop(camera, None)
-        self._scans.forget(cameras)
-        self._readings.forget(cameras)
-
-    def forget_all(self) -> None:
-        """Forget all cameras: nobody knows how long the bus was away."""
-        self._memories.clear()
-        self._scans.clear()
-        self._readings.clear()
+        memories = [desk.memory for desk in self._desks.values() if desk.memory is not None]
+        return frozenset(memory.size for memory in memories if memory.size[0])
 
     def run(
         self,
@@ -116,133 +104,132 @@ class BatchAnalysis:
         the stages are those of the whole batch, since every frame waits for all of it.
         """
         watch, stages_ms = Stopwatch(), {}
-        turns = [self._turn(frame, plan, watched) for frame in frames]
-        self._choose_scans(turns)
-        turns, failed = self._each(turns, self._load)
+        works = [self._work(frame, plan, watched) for frame in frames]
+        self._choose_detections(works)
+        works, failed = self._each(works, self._load)
         stages_ms["decode"] = watch.lap_ms()
-        turns, more = self._each(turns, self._detect)
+        works, more = self._each(works, self._detect)
         stages_ms["detect"] = watch.lap_ms()
-        for turn in turns:
-            self._track(turn)
+        for work in works:
+            self._track(work)
         track_ms = watch.lap_ms()
-        turns, most = self._read(turns)
+        works, most = self._classify(works)
         stages_ms["classify"] = watch.lap_ms()
-        faces = [self._readings.label(turn) for turn in turns]
-        for turn in turns:
-            turn.memory.ended(turn.frame.jpeg, turn.at_ns)
-        self._readings.forget_ended(turns)
+        faces = [self._classification.label(work) for work in works]
+        for work in works:
+            work.memory.ended(work.frame.jpeg, work.at_ns)
         stages_ms["track"] = track_ms + watch.lap_ms()
-        analysed = [_analysed(turn, each, closed_ns, stages_ms) for turn, each in zip(turns, faces, strict=True)]
+        analysed = [_analysed(work, each, closed_ns, stages_ms) for work, each in zip(works, faces, strict=True)]
         return analysed, [*failed, *more, *most]
 
-    def _turn(self, frame: Frame, plan: SavingsPlan, watched: Set[str]) -> Turn:
-        memory = self._memories.get(frame.camera)
-        if memory is None:
-            memory = self._memories[frame.camera] = self._new_memory()
+    def _work(self, frame: Frame, plan: SavingsPlan, watched: Set[str]) -> FrameWork:
+        memory = self._desks[frame.camera].memory or self._new_memory(frame.camera)
         plan = EVERYTHING if frame.delivery == "lossless" else plan
-        return Turn(frame, memory, plan, frame.camera in watched)
+        return FrameWork(frame, memory, plan, frame.camera in watched)
 
-    def _new_memory(self) -> CameraMemory:
-        return CameraMemory(CameraFaces(self._smoothing_ms, self._analyzer.threshold))
+    def _new_memory(self, camera: str) -> CameraMemory:
+        memory = CameraMemory(CameraFaces(self._smoothing_ms, self._analyzer.threshold))
+        self._desks[camera].memory = memory
+        return memory
 
-    def _choose_scans(self, turns: Sequence[Turn]) -> None:
+    def _choose_detections(self, works: Sequence[FrameWork]) -> None:
         due = []
-        for turn in turns:
-            memory = turn.memory
-            turn.repeats = turn.saves and turn.frame.jpeg == memory.jpeg
-            scan = self._scans.due(turn.frame.camera, memory, turn.at_ns, turn.plan.scan_ms)
-            if scan is not None and not (turn.repeats and memory.is_scanned):
-                due.append(scan)
-        frame_ns = min((turn.memory.frame_ns for turn in turns), default=0)
-        cameras = chosen(due, self._scans.at_once(frame_ns, max((turn.plan.scan_ms for turn in turns), default=0.0)))
-        for turn in turns:
-            turn.scans = turn.frame.camera in cameras
-            turn.repeats = turn.repeats and not turn.scans
+        for work in works:
+            memory = work.memory
+            work.repeats = work.saves and work.frame.jpeg == memory.jpeg
+            detection = self._schedule.due(work)
+            if detection is not None and not (work.repeats and memory.was_detected):
+                due.append(detection)
+        frame_ns = min((work.memory.frame_ns for work in works), default=0)
+        scan_ms = max((work.plan.scan_ms for work in works), default=0.0)
+        cameras = chosen(due, self._schedule.at_once(frame_ns, scan_ms))
+        for work in works:
+            work.detects = work.frame.camera in cameras
+            work.repeats = work.repeats and not work.detects
 
-    def _each(self, turns: Sequence[Turn], do: Callable[[Turn], None]) -> tuple[list[Turn], list[Drop]]:
+    def _each(self, works: Sequence[FrameWork], do: Callable[[FrameWork], None]) -> tuple[list[FrameWork], list[Drop]]:
         """Do a step for each frame; returns those that it worked for, and the others as drops."""
         done, failed = [], []
-        for turn in turns:
+        for work in works:
             try:
-                do(turn)
-                done.append(turn)
+                do(work)
+                done.append(work)
             except PictureError as error:
-                self._warn("a frame cannot be decoded", turn.frame, error)
-                failed.append(Drop(turn.frame, DropReason.UNDECODABLE))
+                self._warn("a frame cannot be decoded", work.frame, error)
+                failed.append(Drop(work.frame, DropReason.UNDECODABLE))
             except Exception as error:  # whatever a runtime raises on one picture must not end the cameras
-                self._warn("analysis failed", turn.frame, error)
-                failed.append(Drop(turn.frame, DropReason.UNDECODABLE))
+                self._warn("analysis failed", work.frame, error)
+                failed.append(Drop(work.frame, DropReason.UNDECODABLE))
         return done, failed
 
-    def _load(self, turn: Turn) -> None:
-        if turn.repeats:
-            return  # and decoded when a face is to be read after all
-        shrink = turn.smallest_use(self._analyzer.crop_px)
-        height, width = turn.load(shrink).shape[:2]
-        if (width, height) == tuple(-(-side // shrink) for side in turn.memory.size):
+    def _load(self, work: FrameWork) -> None:
+        if work.repeats:
+            return  # and decoded when a face is to be classified after all
+        shrink = work.smallest_use(self._analyzer.crop_px)
+        height, width = work.load(shrink).shape[:2]
+        if (width, height) == tuple(-(-side // shrink) for side in work.memory.size):
             return
-        height, width = turn.load().shape[:2]
+        height, width = work.load().shape[:2]
         # Another size: nothing that was known holds.
-        self.forget({turn.frame.camera})
-        turn.memory = self._memories[turn.frame.camera] = self._new_memory()
-        turn.memory.size = (width, height)
-        turn.scans = True
+        work.memory = self._new_memory(work.frame.camera)
+        work.memory.size = (width, height)
+        work.detects = True
 
-    def _detect(self, turn: Turn) -> None:
-        if turn.repeats:
-            turn.found = turn.memory.found
+    def _detect(self, work: FrameWork) -> None:
+        if work.repeats:
+            work.found = work.memory.found
             return
-        if not turn.scans:
-            turn.scans = self._look_near(turn)
-        if turn.scans:
-            smallest_face_px = None if turn.plan == EVERYTHING else turn.plan.smallest_face_px
-            turn.found = list(self._analyzer.scan(turn.load(), smallest_face_px))
+        if not work.detects:
+            work.detects = self._look_near(work)
+        if work.detects:
+            smallest_face_px = None if work.plan == EVERYTHING else work.plan.smallest_face_px
+            work.found = list(self._analyzer.scan(work.load(), smallest_face_px))
 
-    def _look_near(self, turn: Turn) -> bool:
-        """Look for the faces that are followed; returns whether one was lost, so that the frame must be scanned."""
-        followed = turn.memory.followed(turn.at_ns)
+    def _look_near(self, work: FrameWork) -> bool:
+        """Look for the faces that are followed; returns whether one was lost, so that the whole frame is needed."""
+        followed = work.memory.followed(work.at_ns)
         if not followed:
             return False
-        boxes = [scaled_box(face.expected(turn.at_ns), 1 / turn.shrink) for face in followed]
-        answers = self._analyzer.near(turn.load(turn.shrink), boxes)
-        turn.found = [scaled(found, turn.shrink) for found in answers if found is not None]
-        turn.missed = tuple(face for face, found in zip(followed, answers, strict=True) if found is None)
-        held = [face for face in turn.missed if face.denied >= DENIED and face.track in turn.memory.in_last]
-        turn.found += [face.found for face in held]
-        return any(face not in held and turn.at_ns - face.seen_ns <= LOST_NS for face in turn.missed)
+        boxes = [scaled_box(face.expected(work.at_ns), 1 / work.shrink) for face in followed]
+        answers = self._analyzer.near(work.load(work.shrink), boxes)
+        work.found = [scaled(found, work.shrink) for found in answers if found is not None]
+        work.missed = tuple(face for face, found in zip(followed, answers, strict=True) if found is None)
+        held = [face for face in work.missed if face.denied >= DENIED and face.track in work.memory.in_last]
+        work.found += [face.found for face in held]
+        return any(face not in held and work.at_ns - face.seen_ns <= LOST_NS for face in work.missed)
 
-    def _track(self, turn: Turn) -> None:
-        memory = turn.memory
-        if turn.repeats:
-            turn.tracks = memory.saw_again(turn.at_ns)
+    def _track(self, work: FrameWork) -> None:
+        memory = work.memory
+        if work.repeats:
+            work.tracks = memory.saw_again(work.at_ns)
             return
-        memory.is_scanned = turn.scans
-        if turn.scans:
-            self._scans.scanned(turn.frame.camera, memory, turn.at_ns, turn.plan.scan_ms)
-        missed = None if turn.missed is None else {face.track for face in turn.missed}
-        turn.tracks = memory.saw(turn.found, turn.at_ns, missed)
+        memory.was_detected = work.detects
+        if work.detects:
+            self._schedule.detected(work)
+        missed = None if work.missed is None else {face.track for face in work.missed}
+        work.tracks = memory.saw(work.found, work.at_ns, missed)
 
-    def _read(self, turns: Sequence[Turn]) -> tuple[list[Turn], list[Drop]]:
-        """Read the faces that are due, of all frames at once; when that fails, those of each frame alone."""
-        due = {turn.frame.camera: [(turn, place) for place in self._readings.due(turn)] for turn in turns}
+    def _classify(self, works: Sequence[FrameWork]) -> tuple[list[FrameWork], list[Drop]]:
+        """Classify the faces that are due, of all frames at once; when that fails, those of each frame alone."""
+        due = {work.frame.camera: [(work, place) for place in self._classification.due(work)] for work in works}
         try:
-            self._readings.read([asked for each in due.values() for asked in each])
+            self._classification.classify([asked for each in due.values() for asked in each])
         except Exception:  # raised again by the frame that it comes from
-            return self._each(turns, lambda turn: self._readings.read(due[turn.frame.camera]))
-        return list(turns), []
+            return self._each(works, lambda work: self._classification.classify(due[work.frame.camera]))
+        return list(works), []
 
     def _warn(self, event: str, frame: Frame, error: Exception) -> None:
         """Log a trouble of a camera once in 10 s, with the traceback when it is not one of ours."""
-        key, now_s = (frame.camera, event), time.monotonic()
-        if now_s - self._logged_s.get(key, -REPEAT_LOG_S) < REPEAT_LOG_S:
+        logged_s, now_s = self._desks[frame.camera].logged_s, time.monotonic()
+        if now_s - logged_s.get(event, -REPEAT_LOG_S) < REPEAT_LOG_S:
             return
-        self._logged_s[key] = now_s
+        logged_s[event] = now_s
         ours = isinstance(error, MienError)
         reason = str(error) if ours else repr(error)
         log.warning(event, camera=frame.camera, frame=frame.frame_id, reason=reason, exc_info=not ours)
 
 
-def _analysed(turn: Turn, faces: tuple[Face, ...], closed_ns: int, stages_ms: Mapping[str, float]) -> Analysed:
-    queue_ms = age_ns(turn.frame, closed_ns) / 1e6
-    picture = turn.picture if turn.shrink == 1 else None
-    return Analysed(turn.frame, picture, turn.memory.size, faces, {"queue": queue_ms, **stages_ms}, turn.repeats)
+def _analysed(work: FrameWork, faces: tuple[Face, ...], closed_ns: int, stages_ms: Mapping[str, float]) -> Analysed:
+    queue_ms = age_ns(work.frame, closed_ns) / 1e6
+    picture = work.picture if work.shrink == 1 else None
+    return Analysed(work.frame, picture, work.memory.size, faces, {"queue": queue_ms, **stages_ms}, work.repeats)

@@ -1,8 +1,8 @@
-"""Where the frame budget of each camera went: the last minute of stage times, and what they come to."""
+"""Where the frame budget of a camera went: the last minute of stage times, and what they come to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,11 @@ class RecentFrames:
         self._written = 0
         self._since_s = 0.0
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether any frame was ever added."""
+        return self._written > 0
+
     def note(self, now_s: float, on_time: bool, total_ms: float, stages_ms: Mapping[str, float]) -> None:
         """Add a frame that was published at `now_s`; a stage it did not have is left out of that stage's numbers."""
         if not self._written:
@@ -40,7 +45,7 @@ class RecentFrames:
         self._written += 1
 
     def summary(self, now_s: float) -> Summary:
-        """Return what the last minute before `now_s` comes to."""
+        """Return what the last minute before `now_s` comes to; takes 0.25 ms of CPU."""
         known = self._ring[:, : min(self._written, ROWS_A_WINDOW)]
         ages_s = now_s - self._since_s - known[_AT]
         return Summary(known[:, ages_s < WINDOW_S], min(WINDOW_S, float(ages_s.max(initial=0.0))))
@@ -57,29 +62,6 @@ class Summary:
         all_ms = [_quantiles(row) for row in in_order]
         self.total = all_ms[0] or Quantiles()
         self.stages = {stage: found for stage, found in zip(STAGES, all_ms[1:], strict=True) if found is not None}
-
-
-class Windows:
-    """The windows of all cameras of a worker."""
-
-    def __init__(self) -> None:
-        self._windows: dict[str, RecentFrames] = {}
-
-    def note(self, camera: str, now_s: float, on_time: bool, total_ms: float, stages_ms: Mapping[str, float]) -> None:
-        """Add a published frame to the window of its camera."""
-        window = self._windows.get(camera)
-        if window is None:
-            window = self._windows[camera] = RecentFrames()
-        window.note(now_s, on_time, total_ms, stages_ms)
-
-    def summaries(self, cameras: Iterable[str], now_s: float) -> dict[str, Summary]:
-        """Return what the last minute of those of `cameras` that had frames comes to; 0.25 ms of CPU for each."""
-        return {camera: self._windows[camera].summary(now_s) for camera in cameras if camera in self._windows}
-
-    def forget(self, cameras: Set[str]) -> None:
-        """Forget cameras that another worker reads now."""
-        for camera in cameras:
-            self._windows.pop(camera, None)
 
 
 def _quantiles(in_order: NDArray[np.float32]) -> Quantiles | None:

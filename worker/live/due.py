@@ -1,4 +1,4 @@
-"""When a followed face is read again: after a while, and sooner when it may show something else by now.
+"""When a followed face is classified again: after a while, and sooner when it may show something else by now.
 
 The constants hold `python -m bench agreement` at its targets: labels as with everything on every frame.
 """
@@ -9,19 +9,19 @@ import math
 
 from mien.types import EMOTIONS, UNCERTAIN, Detection
 from models.tracks.smooth import next_label
-from worker.live.memory import Known, Reading
+from worker.live.memory import Classified, Known
 
 UNSETTLED_PART = 0.3
-"""Part of the interval after which a face is read whose label may be about to change.
+"""Part of the interval after which a face is classified whose label may be about to change.
 
-At 25 fps an interval of up to 120 ms lets no frame out then: when a label changes depends on each reading before.
+At 25 fps an interval of up to 120 ms leaves no frame out then: when a label changes depends on each result before.
 """
 
 MOVED_PART = 0.5
-"""Part of the interval after which a face is read that moved: labels are smoothed over several times as long."""
+"""Part of the interval after which a face is classified that moved: labels are smoothed over several times as long."""
 
 MOVED_SIDES = 0.25
-"""A face that moved by so many of its sides since it was read is read again."""
+"""A face that moved by so many of its sides since it was classified is classified again."""
 
 RESIZED_RATIO = 1.15
 TURNED = 0.06
@@ -32,12 +32,12 @@ SETTLED_MARGIN = 0.15
 
 
 def part_to_wait(known: Known, threshold: float) -> float:
-    """Return the part of the interval, 0 to 1, after which a face is read again."""
-    if known.reading is None or known.shown is None or known.shown.smoothed is None:
+    """Return the part of the interval, 0 to 1, after which a face is classified again."""
+    if known.classified is None or known.shown is None or known.shown.smoothed is None:
         return 0.0
-    if not is_settled(known.shown.label, known.shown.smoothed, known.reading, threshold):
+    if not is_settled(known.shown.label, known.shown.smoothed, known.classified, threshold):
         return UNSETTLED_PART
-    return MOVED_PART if has_moved(known.reading.found, known.found) else 1.0
+    return MOVED_PART if has_moved(known.classified.found, known.found) else 1.0
 
 
 def has_moved(before: Detection, now: Detection) -> bool:
@@ -52,9 +52,9 @@ def has_moved(before: Detection, now: Detection) -> bool:
     return math.dist(_pose(before), _pose(now)) > TURNED
 
 
-def is_settled(label: str, smoothed: tuple[float, ...], reading: Reading, threshold: float) -> bool:
+def is_settled(label: str, smoothed: tuple[float, ...], classified: Classified, threshold: float) -> bool:
     """Return whether the label will stay if the face shows what it last did."""
-    probabilities = reading.face.probabilities
+    probabilities = classified.face.probabilities
     if next_label(label, probabilities, threshold) != label:
         return False
     return min(_lead(label, smoothed, threshold), _lead(label, probabilities, threshold)) > SETTLED_MARGIN

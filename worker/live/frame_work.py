@@ -18,8 +18,9 @@ PIXELS_A_CROP = 2
 SMALL_BOX = 1.3
 """A box below so many times the smallest face is a small one; it measures 0.75 of a face's height.
 
-A window finds eyes there up to a tenth of the face away from where a scan finds them: read on every frame, the labels
-of all sightings in `one_by_one.mp4` agreed in 44 %, read on scans only in 94 % (scan 160, classify 120).
+A window finds eyes there up to a tenth of the face away from where they are found in the whole frame: classified on
+every frame, the labels of all sightings in `one_by_one.mp4` agreed in 44 %, only where faces are detected in the whole
+frame in 94 % (detect every 160 ms, classify every 120 ms).
 """
 
 Shrink = Literal[1, 2, 4]
@@ -27,11 +28,11 @@ Shrink = Literal[1, 2, 4]
 
 
 @dataclass(slots=True)
-class Turn:
-    """What is done with one frame: `scans` all of it, or `repeats` what was found in the last one, which was the same.
+class FrameWork:
+    """What is done with one frame: it `detects` faces in all of it, or it `repeats` the last one, which was the same.
 
-    `found` are its faces in pixels of the frame, `tracks` which ones they are, `read` those that were classified on
-    this very frame. `picture` holds the pixels, both sides divided by `shrink`; None when none were needed. `missed`
+    `found` are its faces in pixels of the frame, `tracks` which ones they are, `classified` those that were classified
+    on this very frame. `picture` holds the pixels, both sides divided by `shrink`; None when none were needed. `missed`
     are followed faces that were not where they were expected; None: nobody looked there.
     """
 
@@ -39,14 +40,14 @@ class Turn:
     memory: CameraMemory
     plan: SavingsPlan
     is_watched: bool
-    scans: bool = False
+    detects: bool = False
     repeats: bool = False
     shrink: Shrink = 1
     picture: Rgb | None = field(default=None, repr=False)
     found: list[Detection] = field(default_factory=list)
     missed: tuple[Known, ...] | None = None
     tracks: tuple[str, ...] = ()
-    read: dict[str, Face] = field(default_factory=dict)
+    classified: dict[str, Face] = field(default_factory=dict)
 
     @property
     def at_ns(self) -> int:
@@ -59,7 +60,7 @@ class Turn:
         return self.plan.scan_ms > 0 or self.plan.classify_ms > 0
 
     def is_small(self, found: Detection) -> bool:
-        """Return whether a face is so small that only a scan shows well where its eyes are."""
+        """Return whether a face is so small that its eyes are found well in the whole frame only."""
         return max(found.box[2:]) < SMALL_BOX * self.plan.smallest_face_px * min(self.memory.size) / 720
 
     def load(self, shrink: Shrink = 1) -> Rgb:
@@ -69,8 +70,8 @@ class Turn:
         return self.picture
 
     def smallest_use(self, crop_px: int) -> Shrink:
-        """Return by how much to shrink: not when somebody looks, or when more than known faces is looked for."""
-        if self.is_watched or self.scans:
+        """Return by how much to shrink: not when somebody watches, or when new faces are detected."""
+        if self.is_watched or self.detects:
             return 1
         least_px = PIXELS_A_CROP * crop_px
         side_px = min((max(face.found.box[2:]) for face in self.memory.followed(self.at_ns)), default=4 * least_px)

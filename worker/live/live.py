@@ -17,7 +17,9 @@ from mien.settings import Settings
 from mien.types import CameraState, DropReason, Frame
 from worker.analyzer import LiveAnalyzer
 from worker.live.analyse import BatchAnalysis
+from worker.live.budget import Summary
 from worker.live.collect import HURRIED_PART, WAITING_PART, Batch, Collector, Drop, Rules
+from worker.live.desk import Desks
 from worker.live.membership import Membership, beside
 from worker.live.pace import Pace
 from worker.live.publish import Publisher
@@ -61,15 +63,16 @@ class LiveWorker:
         """
         self._bus = bus
         self._settings = settings
-        self._analysis = BatchAnalysis(analyzer, settings.smoothing_ms)
+        self._desks = Desks()
+        self._analysis = BatchAnalysis(analyzer, settings.smoothing_ms, self._desks)
         self._metrics = metrics
         self._about = {"pid": os.getpid(), "host": socket.gethostname(), **about}
         self._governor = Governor() if governor is None else governor
         self._membership = Membership(bus)
         waiting_part = WAITING_PART if batches_cost_less else HURRIED_PART
         self._rules = Rules(int(settings.budget_ms * 1e6), int(settings.starve_ms * 1e6), waiting_part)
-        self._collector = Collector(self._rules)
-        self._publisher = Publisher(bus, settings, metrics)
+        self._collector = Collector(self._rules, self._desks)
+        self._publisher = Publisher(bus, settings, metrics, self._desks)
         self._pace = Pace()
         self._watched: frozenset[str] = frozenset()
         self._stopping = threading.Event()
@@ -119,9 +122,8 @@ class LiveWorker:
             return
         self._bus.clock.sync_when_due()
         change = self._membership.beat(self._note(now_s))
-        self._collector.forget(change.lost)
-        self._analysis.forget(change.lost)
-        self._publisher.forget(change.lost)
+        self._desks.leave(change.lost)
+        self._desks.sweep(self._membership.cameras)
         self._drop(self._collector.add(change.frames))
         self._watched = self._bus.watched(sorted(self._membership.cameras))
         self._metrics.cameras.set(len(self._membership.cameras))
@@ -183,8 +185,13 @@ class LiveWorker:
                 level=governor.level,
                 why=governor.why,
             )
-            for camera, window in self._publisher.windows.summaries(cameras, now_s).items()
+            for camera, window in self._summaries(cameras, now_s)
         ]
+
+    def _summaries(self, cameras: Sequence[str], now_s: float) -> list[tuple[str, Summary]]:
+        """Return what the last minute of those of `cameras` that had frames comes to."""
+        desks = [(camera, self._desks[camera]) for camera in cameras if camera in self._desks]
+        return [(camera, desk.recent.summary(now_s)) for camera, desk in desks if desk.recent.has_frames]
 
     def _collect(self) -> None:
         """Read what is there, after waiting for it when there is nothing to do yet."""
@@ -248,8 +255,8 @@ class LiveWorker:
 
     def _start_over(self) -> None:
         """Forget all that was held: it is taken over again, under a new name, when the bus is back."""
-        self._collector = Collector(self._rules)
-        self._analysis.forget_all()
+        self._desks.clear()
+        self._collector = Collector(self._rules, self._desks)
         self._membership.rejoin()
         self._next_beat_s = 0.0
 

@@ -1,4 +1,4 @@
-"""What a worker remembers of one camera: the faces that it follows there, and when it looked for new ones."""
+"""What a worker remembers of one camera: the faces that it follows there, and when faces were detected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEW_SPEED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Classified:
     """What the classifier said of a face, where the face was then, and when that was."""
 
     face: Face
@@ -32,23 +32,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A followed face: where it was seen last, its speed (px/s), and what was last read in it and shown of it.
+    """A followed face: where it was seen last, its speed (px/s), and what was last classified in it and shown of it.
 
-    `denied`: how often in a row it was not where it was expected, though a scan of that very frame found it.
+    `next_classification_ns`: when it is due, as far as that is settled. `denied`: how often in a row it was not where
+    it was expected, though it was detected in the whole of that very frame.
     """
 
     track: str
     found: Detection
     seen_ns: int
     speed: tuple[float, float] = (0.0, 0.0)
-    reading: Reading | None = None
+    classified: Classified | None = None
+    next_classification_ns: int | None = None
     shown: Face | None = None
     denied: int = 0
 
     @property
-    def is_read_here(self) -> bool:
-        """Whether it was read where it was seen last, on that very frame."""
-        return self.reading is not None and self.reading.found is self.found
+    def is_classified_here(self) -> bool:
+        """Whether it was classified where it was seen last, on that very frame."""
+        return self.classified is not None and self.classified.found is self.found
 
     def expected(self, at_ns: int) -> Box:
         """Return where the face should be at a moment, if it went on as it did."""
@@ -73,15 +75,17 @@ class Known:
 class CameraMemory:
     """What is known of a camera whose frames measure `size` (width, height); with another size all starts anew.
 
-    `scanned_ns` is when the whole frame was last searched (None: never), `is_scanned` whether that was the last frame.
+    `detected_ns` is when faces were last detected in the whole frame (None: never), `was_detected` whether that was the
+    last frame, `next_detection_ns` when it is due again, as far as that is settled.
     """
 
     faces: CameraFaces
     size: tuple[int, int] = (0, 0)
     jpeg: bytes = field(default=b"", repr=False)
     last_ns: int = 0
-    scanned_ns: int | None = None
-    is_scanned: bool = False
+    detected_ns: int | None = None
+    was_detected: bool = False
+    next_detection_ns: int | None = None
     known: dict[str, Known] = field(default_factory=dict)
     in_last: tuple[str, ...] = ()
     _gaps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_FRAMES_REMEMBERED))
@@ -126,7 +130,7 @@ class CameraMemory:
         before = [self.known[track] for track in self.in_last]
         tracks = self.saw(self.found, at_ns)
         for track, face in zip(tracks, before, strict=True):
-            self.known[track] = replace(self.known[track], reading=face.reading)
+            self.known[track] = replace(self.known[track], classified=face.classified)
         return tracks
 
     def ended(self, jpeg: bytes, at_ns: int) -> None:

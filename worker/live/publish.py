@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mien.bus.bus import Bus
 from mien.metrics import WorkerMetrics
@@ -12,10 +12,7 @@ from mien.types import Face, Frame, FrameResult, View
 from models.pictures.overlay import draw_faces, label_of
 from models.pictures.picture import encode_jpeg
 from worker.live.analyse import Analysed, Stopwatch
-from worker.live.budget import Windows
-
-Overlay = tuple[tuple[str, tuple[int, ...]], ...]
-"""What is drawn: the text and the box in whole pixels of each face."""
+from worker.live.desk import Desks, LastView, Overlay
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +24,14 @@ class Published:
     faces: int
 
 
-@dataclass(slots=True)
-class _Drawn:
-    """What viewers of a camera were last shown (the JPEG of the frame, and the view), and for how many frames more."""
-
-    pass_over: int = 0
-    source: bytes = field(default=b"", repr=False)
-    overlay: Overlay = ()
-    view: bytes = field(default=b"", repr=False)
-
-
 class Publisher:
-    """Draws views and ends frames with their results; keeps the account of where the time went in `windows`."""
+    """Draws views and ends frames with their results; notes on each camera's desk where the time went."""
 
-    def __init__(self, bus: Bus, settings: Settings, metrics: WorkerMetrics) -> None:
-        self.windows = Windows()
+    def __init__(self, bus: Bus, settings: Settings, metrics: WorkerMetrics, desks: Desks) -> None:
         self._bus = bus
         self._settings = settings
         self._metrics = metrics
-        self._drawn: dict[str, _Drawn] = {}
+        self._desks = desks
 
     def to_draw(self, frames: Sequence[Frame], watched: Set[str], every: int = 1) -> frozenset[str]:
         """Return the cameras whose frame of this batch is for viewers: every n-th one of each `watched` camera.
@@ -54,14 +40,15 @@ class Publisher:
         """
         cameras = []
         for frame in frames:
+            desk = self._desks[frame.camera]
             if frame.camera not in watched:
-                self._drawn.pop(frame.camera, None)
+                desk.last_view = None
                 continue
-            drawn = self._drawn.setdefault(frame.camera, _Drawn())
-            if drawn.pass_over <= 0:
+            desk.last_view = last = desk.last_view or LastView()
+            if last.pass_over <= 0:
                 cameras.append(frame.camera)
-                drawn.pass_over = every
-            drawn.pass_over -= 1
+                last.pass_over = every
+            last.pass_over -= 1
         return frozenset(cameras)
 
     def publish(self, batch: Sequence[Analysed], drawn: Set[str], now_s: float) -> list[Published]:
@@ -89,26 +76,20 @@ class Publisher:
                 published.append(Published(analysed.frame, result.on_time, len(result.faces)))
         return published
 
-    def forget(self, cameras: Set[str]) -> None:
-        """Forget cameras that another worker reads now."""
-        self.windows.forget(cameras)
-        for camera in cameras:
-            self._drawn.pop(camera, None)
-
     def _view(self, analysed: Analysed, stages_ms: dict[str, float]) -> View:
         """Return the view of a frame; the last one once more when it would be the same."""
         frame, watch = analysed.frame, Stopwatch()
-        drawn = self._drawn.setdefault(frame.camera, _Drawn())
-        overlay = overlay_of(analysed.faces)
-        if frame.jpeg != drawn.source or overlay != drawn.overlay:
+        desk, overlay = self._desks[frame.camera], overlay_of(analysed.faces)
+        desk.last_view = last = desk.last_view or LastView()
+        if frame.jpeg != last.source or overlay != last.overlay:
             picture = analysed.pixels()
             stages_ms["decode"] = stages_ms.get("decode", 0.0) + watch.lap_ms()
             draw_faces(picture, analysed.faces)
             stages_ms["draw"] = watch.lap_ms()
-            drawn.view = encode_jpeg(picture, self._settings.view_quality)
-            drawn.source, drawn.overlay = frame.jpeg, overlay
+            last.jpeg = encode_jpeg(picture, self._settings.view_quality)
+            last.source, last.overlay = frame.jpeg, overlay
             stages_ms["encode"] = watch.lap_ms()
-        return View(frame.camera, frame.frame_id, drawn.view)
+        return View(frame.camera, frame.frame_id, last.jpeg)
 
     def _result(self, analysed: Analysed, stages_ms: dict[str, float], published_ns: int) -> FrameResult:
         frame = analysed.frame
@@ -129,7 +110,7 @@ class Publisher:
 
     def _account(self, result: FrameResult, publish_ms: float, now_s: float) -> None:
         stages_ms = {**result.stages_ms, "publish": publish_ms}
-        self.windows.note(result.camera, now_s, result.on_time, stages_ms["total"], stages_ms)
+        self._desks[result.camera].recent.note(now_s, result.on_time, stages_ms["total"], stages_ms)
         self._metrics.stages(stages_ms)
         self._metrics.faces.inc(len(result.faces))
         self._metrics.ended(result.camera, "on_time" if result.on_time else "late")

@@ -24,6 +24,8 @@ from tests.support.stub import StubAnalyzer
 from tests.worker.conftest import a_picture
 from worker.live import frame_work as turn_module
 from worker.live.analyse import Analysed, BatchAnalysis
+from worker.live.desk import Desks
+from worker.live.detection_schedule import DetectionSchedule
 
 SAVING = SavingsPlan(scan_ms=160, classify_ms=120)
 HAPPY, SAD = 1.0, 0.0
@@ -379,23 +381,25 @@ def test_after_a_gap_and_when_time_goes_back_the_whole_frame_is_searched() -> No
         assert len(item.faces) == 1
 
 
-def test_forgotten_cameras_leave_nothing_behind() -> None:
-    analysis = BatchAnalysis(SceneAnalyzer())
+def test_faces_that_are_gone_leave_nothing_behind() -> None:
+    desks = Desks()
+    analysis = BatchAnalysis(SceneAnalyzer(), desks=desks)
+    scenes = [[(100.0, 80.0, 90.0, HAPPY)] if number % 60 < 5 else [(600.0, 300.0, 4.0, SAD)] for number in range(300)]
+    walk(analysis, scenes)
+    memory = desks["a"].memory
+    assert memory is not None
+    assert memory.known == {}
+
+
+def test_a_forgotten_camera_leaves_nothing_behind_and_its_time_to_the_others() -> None:
+    desks = Desks()
+    analysis = BatchAnalysis(SceneAnalyzer(), desks=desks)
     for number in range(8):
         frames = [scene.frame(number, picture((100 + number, 80, 90, HAPPY)), camera) for camera in "abc"]
         analysis.run(frames, 0, SAVING)
     assert analysis.sizes == {(640, 360)}
-    analysis.forget({"a", "b"})
-    assert set(analysis._memories) == {"c"}
-    assert len(analysis._scans._rota) == len(analysis._readings._rota) == 1
-    analysis.forget_all()
-    assert not analysis._memories
-    assert len(analysis._scans._rota) == len(analysis._readings._rota) == 0
-
-
-def test_faces_that_are_gone_leave_nothing_behind() -> None:
-    analysis = BatchAnalysis(SceneAnalyzer())
-    scenes = [[(100.0, 80.0, 90.0, HAPPY)] if number % 60 < 5 else [(600.0, 300.0, 4.0, SAD)] for number in range(300)]
-    walk(analysis, scenes)
-    assert analysis._memories["a"].known == {}
-    assert len(analysis._readings._rota) == 0
+    del desks["a"], desks["b"]
+    assert set(desks) == {"c"}
+    assert DetectionSchedule(desks).at_once(40_000_000, 0) == 1
+    desks.clear()
+    assert analysis.sizes == frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.live.budget import ROWS_A_WINDOW, WINDOW_S, RecentFrames, Windows
+from worker.live.budget import ROWS_A_WINDOW, WINDOW_S, RecentFrames
 
 
 def test_quantiles_are_those_of_numpy() -> None:
@@ -56,16 +56,6 @@ def test_the_window_of_a_fast_camera_is_shorter_and_says_so() -> None:
 
 
 def test_an_empty_window_has_nothing_to_say() -> None:
+    assert not RecentFrames().has_frames
     summary = RecentFrames().summary(5.0)
     assert (summary.frames, summary.on_time, summary.window_s, summary.stages) == (0, 0, 0.0, {})
-
-
-def test_each_camera_has_its_own_window() -> None:
-    windows = Windows()
-    windows.note("lobby", 1.0, True, 10.0, {})
-    windows.note("yard", 1.0, False, 50.0, {})
-    assert {
-        camera: summary.on_time for camera, summary in windows.summaries(["lobby", "yard", "gate"], 2.0).items()
-    } == {"lobby": 1, "yard": 0}
-    windows.forget({"lobby"})
-    assert set(windows.summaries(["lobby", "yard", "gate"], 2.0)) == {"yard"}

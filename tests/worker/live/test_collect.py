@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from mien.types import Delivery, DropReason, Frame
-from worker.live.collect import HURRIED_PART, Collector, Drop, Rhythm, Rules, age_ns, fitting, is_closed, is_stale
+from worker.live.collect import HURRIED_PART, Collector, Drop, Rules, age_ns, fitting, is_closed, is_stale
+from worker.live.desk import Desks, Rhythm
 
 MS = 1_000_000
 RULES = Rules(budget_ns=40 * MS, starve_ns=250 * MS, waiting_part=0.25)
@@ -20,7 +21,7 @@ def a_frame(camera: str, captured_ms: int, delivery: Delivery = "live", came_ms:
 
 @pytest.fixture
 def collector() -> Collector:
-    return Collector(RULES)
+    return Collector(RULES, Desks())
 
 
 def test_only_the_newest_live_frame_is_kept(collector: Collector) -> None:
@@ -192,7 +193,7 @@ def test_frames_that_the_plan_passes_over_are_dropped_evenly_and_say_so(collecto
         }
         assert gaps == {every * 40 * MS}
     assert len(done) + len(drops) == len(later)
-    # Work is spread: cameras take turns.
+    # Work is spread: cameras alternate.
     most = max(sum(0 <= frame.captured_ns - start.captured_ns < 40 * MS for frame in done) for start in done)
     assert most <= -(-len(cameras) // every) + 1
     collector.analyse_every(1)
@@ -200,7 +201,7 @@ def test_frames_that_the_plan_passes_over_are_dropped_evenly_and_say_so(collecto
     assert (len(done), len(drops)) == (2, 0)
 
 
-def test_a_frame_that_has_its_turn_gives_it_to_a_newer_one(collector: Collector) -> None:
+def test_a_newer_frame_takes_the_place_of_one_that_was_to_be_analysed(collector: Collector) -> None:
     collector.analyse_every(2)
     assert collector.add([a_frame("a", 1000)]) == []
     drops = collector.add([a_frame("a", 1040), a_frame("a", 1080)])
@@ -235,7 +236,7 @@ def test_no_lossless_frame_is_passed_over(collector: Collector) -> None:
 def test_nobody_waits_for_a_camera_whose_next_frame_is_passed_over(collector: Collector) -> None:
     passed_through(collector, frames_of({"a": 0, "b": 1}, 3))
     collector.analyse_every(2)
-    collector.add([a_frame("a", 1120)])  # the turn of b comes with its frame after the next one
+    collector.add([a_frame("a", 1120)])  # b is analysed with its frame after the next one
     batch = collector.close(1122 * MS, 8)
     assert batch is not None
     assert [frame.camera for frame in batch.frames] == ["a"]

@@ -1,4 +1,4 @@
-"""A face is read sooner than its interval says when it may show something else by now."""
+"""A face is classified sooner than its interval says when it may show something else by now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from mien.types import Detection, Face
 from worker.live.due import MOVED_PART, UNSETTLED_PART, has_moved, part_to_wait
-from worker.live.memory import Known, Reading
+from worker.live.memory import Classified, Known
 
 THRESHOLD = 0.5
 UPRIGHT = Detection((100, 100, 100, 100), 0.9, ((130, 140), (170, 140), (150, 160), (150, 180)))
@@ -19,10 +19,10 @@ def shares(happy: float) -> tuple[float, ...]:
 def known(happy: float, smoothed: float, label: str, now: Detection = UPRIGHT) -> Known:
     read = Face(UPRIGHT.box, "happy", max(shares(happy)), shares(happy), 0, 0)
     shown = Face(UPRIGHT.box, "happy", max(shares(happy)), shares(happy), 0, 0, smoothed=shares(smoothed), label=label)
-    return Known("t", now, 0, reading=Reading(read, UPRIGHT, 0), shown=shown)
+    return Known("t", now, 0, classified=Classified(read, UPRIGHT, 0), shown=shown)
 
 
-def test_a_face_that_was_never_read_is_read() -> None:
+def test_a_face_that_was_never_classified_is_due() -> None:
     assert part_to_wait(Known("t", UPRIGHT, 0), THRESHOLD) == 0
 
 
@@ -34,7 +34,7 @@ def test_a_still_face_whose_label_is_clear_waits() -> None:
     ("happy", "smoothed", "label"),
     [(0.3, 0.9, "happy"), (0.9, 0.6, "happy"), (0.55, 0.9, "happy"), (0.9, 0.4, "neutral")],
 )
-def test_a_face_whose_label_may_be_changing_is_read(happy: float, smoothed: float, label: str) -> None:
+def test_a_face_whose_label_may_be_changing_is_due_early(happy: float, smoothed: float, label: str) -> None:
     assert part_to_wait(known(happy, smoothed, label), THRESHOLD) == UNSETTLED_PART
 
 
@@ -48,7 +48,7 @@ def test_a_face_whose_label_may_be_changing_is_read(happy: float, smoothed: floa
     ],
     ids=["moved", "grew", "turned", "tilted"],
 )
-def test_a_face_that_moved_grew_or_turned_is_read(now: Detection) -> None:
+def test_a_face_that_moved_grew_or_turned_is_due_early(now: Detection) -> None:
     assert has_moved(UPRIGHT, now)
     assert part_to_wait(known(0.9, 0.9, "happy", now), THRESHOLD) == MOVED_PART
 

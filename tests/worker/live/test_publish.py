@@ -14,12 +14,18 @@ from models.pictures.picture import decode
 from tests.support.stub import PROBABILITIES
 from tests.worker.conftest import Lobby, a_picture
 from worker.live.analyse import Analysed
+from worker.live.desk import Desks
 from worker.live.publish import Publisher
 
 
 @pytest.fixture
-def publisher(bus: Bus, settings: Settings, metrics: WorkerMetrics) -> Publisher:
-    return Publisher(bus, settings, metrics)
+def desks() -> Desks:
+    return Desks()
+
+
+@pytest.fixture
+def publisher(bus: Bus, settings: Settings, metrics: WorkerMetrics, desks: Desks) -> Publisher:
+    return Publisher(bus, settings, metrics, desks)
 
 
 def a_face(box: Box = (2, 2, 20, 20)) -> Face:
@@ -48,7 +54,9 @@ def test_every_nth_frame_of_a_watched_camera_is_drawn(publisher: Publisher) -> N
     assert all(publisher.to_draw(frames, {"a", "b"}) for _ in range(3))
 
 
-def test_results_and_views_of_a_batch_are_published_together(bus: Bus, lobby: Lobby, publisher: Publisher) -> None:
+def test_results_and_views_of_a_batch_are_published_together(
+    bus: Bus, lobby: Lobby, publisher: Publisher, desks: Desks
+) -> None:
     frames = [read(bus, lobby, camera) for camera in ("lobby", "yard")]
     done = publisher.publish([analysed(frame, a_face()) for frame in frames], {"lobby"}, 1.0)
     assert [(each.frame.camera, each.faces) for each in done] == [("lobby", 1), ("yard", 1)]
@@ -58,15 +66,17 @@ def test_results_and_views_of_a_batch_are_published_together(bus: Bus, lobby: Lo
     assert bus.newest_view("yard") is None
     assert {"draw", "encode", "total"} <= set(bus.recent_results("lobby")[0].stages_ms)
     assert set(bus.recent_results("yard")[0].stages_ms) == {"decode", "total"}
-    assert publisher.windows.summaries(["lobby"], 1.0)["lobby"].stages.keys() == {"decode", "draw", "encode", "publish"}
+    assert desks["lobby"].recent.summary(1.0).stages.keys() == {"decode", "draw", "encode", "publish"}
 
 
-def test_of_a_frame_that_another_worker_ended_nothing_is_told(bus: Bus, lobby: Lobby, publisher: Publisher) -> None:
+def test_of_a_frame_that_another_worker_ended_nothing_is_told(
+    bus: Bus, lobby: Lobby, publisher: Publisher, desks: Desks
+) -> None:
     frame = read(bus, lobby)
     bus.drop("lobby", [frame.frame_id], DropReason.WORKER_LOST)
     assert publisher.publish([analysed(frame, a_face())], {"lobby"}, 1.0) == []
     assert bus.newest_view("lobby") is None
-    assert publisher.windows.summaries(["lobby"], 1.0) == {}
+    assert not desks["lobby"].recent.has_frames
 
 
 def test_the_same_view_is_not_drawn_twice(bus: Bus, lobby: Lobby, publisher: Publisher) -> None:
