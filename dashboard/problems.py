@@ -16,6 +16,7 @@ from mien.errors import (
     JobNotStored,
     MienError,
     PictureError,
+    PictureTooLarge,
     SettingsError,
 )
 from mien.logs import get_logger
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 
 _STATUS: tuple[tuple[type[MienError], int], ...] = (
     (BrokerUnavailable, 503),
+    (PictureTooLarge, 413),
     (PictureError, 415),
     (JobConflict, 409),
     (JobNotStored, 500),

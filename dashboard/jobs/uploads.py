@@ -24,6 +24,7 @@ from mien.headers import video as videos
 from mien.headers.picture import NAMES, PictureHeader
 from mien.headers.video import VideoHeader
 from mien.jobs.folder import Input
+from mien.limits import check_pixels
 from mien.logs import get_logger
 from mien.settings import Settings
 
@@ -37,8 +38,6 @@ PIECE_BYTES = 64 * 1024
 BYTES_PER_S = 32 << 20
 MOST_OPEN = 16
 FORGET_AFTER_S = 3600.0
-VIDEO_PIXELS = 8192 * 4320
-"""The largest pictures of a video: what 8K cameras record, the most that H.264 level 6 allows (ITU-T H.264, A.3)."""
 
 _NAME_LENGTH = 200
 
@@ -101,8 +100,8 @@ class Uploads:
     def add(self, upload: Upload, name: str, body: Any, length: int | None) -> dict[str, Any]:
         """Store one picture or video that is read from `body`; returns its label, size and declared pixels.
 
-        Raises PictureError (neither of both, cut off) and Refused (too many pixels, too large, too many files, or a
-        video among pictures).
+        Raises PictureError (neither of both, cut off), PictureTooLarge (too many pixels) and Refused (too many bytes or
+        files, or a video among pictures).
         """
         if length is not None and upload.size_bytes + length > self.limit_bytes:
             raise Refused(413, f"{label_of(name)}: an upload may have {self._settings.upload_max_mb} MiB in all")
@@ -163,13 +162,17 @@ class Uploads:
         return received
 
     def _check_early(self, kind: str, first: bytes) -> None:
-        with suppress(PictureError):  # the size stands further back; it is read when all is there
-            self._check_pixels(kind, _READERS[kind](io.BytesIO(first)))
+        try:
+            header = _READERS[kind](io.BytesIO(first))
+        except PictureError:
+            return  # the size stands further back; it is read when all is there
+        self._check_pixels(kind, header)
 
     def _check_pixels(self, kind: str, header: PictureHeader | VideoHeader) -> None:
-        most = self._settings.photo_max_pixels if kind == "photos" else VIDEO_PIXELS
-        if header.width * header.height > most:
-            raise Refused(413, f"the file says it has {header.width}×{header.height} pixels; {most:,} are allowed")
+        if kind == "photos":
+            check_pixels(header.width, header.height, self._settings.photo_max_pixels)
+        else:
+            check_pixels(header.width, header.height, self._settings.video_max_pixels, "the video")
 
     def _sweep(self) -> None:
         now_s = time.monotonic()

@@ -63,19 +63,51 @@ def read_video_header(file: BinaryIO) -> VideoHeader:
 
 
 def _mp4_size(file: BinaryIO, end: int) -> tuple[int, int]:
-    """Return the size of the largest track (ISO/IEC 14496-12, 8.3.2: 16.16 fixed point, last in its header)."""
+    """Return the size of the largest video track, as its pictures are stored.
+
+    Not as they are shown, which the track's own header says: decoding takes the stored ones.
+    """
     sizes = [(0, 0)]
-    for moov in _boxes(file, end, b"moov"):
-        for track in _boxes(file, moov, b"trak"):
-            for header in _boxes(file, track, b"tkhd"):
-                file.seek(header - 8)
-                width, height = struct.unpack(">II", file.read(8))
-                sizes.append((width >> 16, height >> 16))
+    for media in _within(file, end, b"moov", b"trak", b"mdia"):
+        start = file.tell()
+        if _is_video(file, media):
+            file.seek(start)
+            sizes += _stored_sizes(file, media)
     return max(sizes, key=lambda size: size[0] * size[1])
 
 
-def _boxes(file: BinaryIO, end: int, wanted: bytes) -> Iterator[int]:
-    """Yield the end of each box of a kind from the file's place on; the place is then the start of its content."""
+def _is_video(file: BinaryIO, media: int) -> bool:
+    """Read the handler of a track (ISO/IEC 14496-12, 8.4.3)."""
+    for _ in _boxes(file, media, b"hdlr"):
+        file.seek(8, io.SEEK_CUR)
+        return file.read(4) == b"vide"
+    return False
+
+
+def _stored_sizes(file: BinaryIO, media: int) -> Iterator[tuple[int, int]]:
+    """Yield the size in each sample description of a video track (ISO/IEC 14496-12, 12.1.3)."""
+    for descriptions in _within(file, media, b"minf", b"stbl", b"stsd"):
+        file.seek(8, io.SEEK_CUR)
+        for _ in _boxes(file, descriptions):
+            file.seek(24, io.SEEK_CUR)
+            width, height = struct.unpack(">HH", file.read(4))
+            yield width, height
+
+
+def _within(file: BinaryIO, end: int, *path: bytes) -> Iterator[int]:
+    """Yield what `_boxes` yields for boxes within boxes."""
+    for inner in _boxes(file, end, path[0]):
+        if len(path) == 1:
+            yield inner
+        else:
+            yield from _within(file, inner, *path[1:])
+
+
+def _boxes(file: BinaryIO, end: int, wanted: bytes | None = None) -> Iterator[int]:
+    """Yield the end of each box of a kind from the file's place on; the place is then the start of its content.
+
+    Without a kind, of every box.
+    """
     place = file.tell()
     for _ in range(_MOST_PARTS):
         if place + 8 > end:
@@ -90,7 +122,7 @@ def _boxes(file: BinaryIO, end: int, wanted: bytes) -> Iterator[int]:
             size = end - place
         if size < least or place + size > end:
             return
-        if kind == wanted:
+        if wanted in (kind, None):
             yield place + size
         place += size
 

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,9 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.view import Failure, JobView, Tally
 from mien.types import EMOTIONS
 from tests.dashboard.conftest import face, picture
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 REPORT = (
     "<!doctype html><title>report</title><p id='told'></p><script>"
@@ -113,11 +116,16 @@ def figures() -> dict[str, Any]:
 
 def mp4(seconds: float, width: int = 64, height: int = 48) -> bytes:
     """Return a video whose brightness goes up, 25 frames a second, a key frame each second."""
+    return video(seconds, width, height, "mp4", "mpeg4")
+
+
+def video(seconds: float, width: int, height: int, kind: str, codec: str) -> bytes:
+    """Return the same in any container and codec that FFmpeg writes."""
     import av
 
     out = io.BytesIO()
-    with av.open(out, "w", format="mp4") as container:
-        stream = container.add_stream("mpeg4", rate=25)
+    with av.open(out, "w", format=kind) as container:
+        stream = cast("VideoStream", container.add_stream(codec, rate=25))
         stream.width, stream.height, stream.gop_size = width, height, 25
         for number in range(round(seconds * 25)):
             pixels = np.full((height, width, 3), number * 4 % 256, np.uint8)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import io
 import struct
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +13,10 @@ from PIL import Image
 
 from dashboard.app import create_app
 from dashboard.jobs.uploads import PIECE_BYTES, label_of
+from mien.errors import VideoError
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
+from models.video.probe import probe
 from tests.dashboard import results
 from tests.dashboard.conftest import Dashboard
 
@@ -100,12 +103,45 @@ def test_videos_become_a_video_job(uploader: Uploader, settings: Settings) -> No
 def test_a_video_without_pictures_or_with_too_large_ones_is_refused(uploader: Uploader, settings: Settings) -> None:
     assert uploader.add(results.sound_only(), "song.mp4").status_code == 415
     data = bytearray(results.mp4(0.2))
-    place = data.index(b"tkhd") + 4 + 76
-    data[place : place + 8] = struct.pack(">HHHH", 30000, 0, 30000, 0)
+    place = data.index(b"stsd") + 4 + 40
+    assert data[place : place + 4] == struct.pack(">HH", 64, 48)
+    data[place : place + 4] = struct.pack(">HH", 30000, 30000)
     answer = uploader.add(bytes(data), "large.mp4")
     assert answer.status_code == 413
     assert "30000×30000" in answer.get_json()["detail"]
     assert stored(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("mp4", "mpeg4"), ("mov", "mpeg4"), ("matroska", "mpeg4"), ("webm", "libvpx"), ("avi", "mpeg4")],
+)
+def test_a_video_is_refused_at_upload_as_it_is_in_a_job_and_in_the_same_words(
+    settings: Settings, tmp_path: Path, container: str, codec: str
+) -> None:
+    path = tmp_path / "clip"
+    path.write_bytes(results.video(0.2, 96, 64, container, codec))
+    most = 96 * 64
+    for limit, status in ((most, 201), (most - 1, 413)):
+        app = create_app(settings.model_copy(update={"video_max_pixels": limit}))
+        answer = Uploader(app).add(path.read_bytes(), "clip")
+        assert answer.status_code == status
+        app.extensions["mien"].close()
+    probe(path, most)
+    with pytest.raises(VideoError) as refused:
+        probe(path, most - 1)
+    assert answer.get_json()["detail"] == str(refused.value)
+    assert len(stored(settings)) == 1
+
+
+def test_the_limit_of_photos_is_not_that_of_videos(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"video_max_pixels": 1, "photo_max_pixels": 64 * 48}))
+    uploader = Uploader(app)
+    assert uploader.add(jpeg(64, 48)).status_code == 201
+    refused = uploader.add(jpeg(64, 49))
+    assert refused.status_code == 413
+    assert "the picture declares 64×49 pixels, more than the 3072 allowed" in refused.get_json()["detail"]
+    app.extensions["mien"].close()
 
 
 def test_a_picture_of_30000_by_30000_pixels_is_refused(uploader: Uploader, settings: Settings) -> None:

@@ -3,28 +3,17 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
 import pytest
-from av.video.stream import VideoStream
 
 from mien.errors import PictureError
 from mien.headers.video import read_video_header, video_kind
-from tests.dashboard.results import mp4, sound_only
+from tests.dashboard.results import mp4, sound_only, video
 
 
-def encoded(container: str, codec: str, width: int = 96, height: int = 64) -> bytes:
-    out = io.BytesIO()
-    with av.open(out, "w", format=container) as file:
-        stream = cast(VideoStream, file.add_stream(codec, rate=10))
-        stream.width, stream.height = width, height
-        for number in range(5):
-            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), number * 9, np.uint8))
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return out.getvalue()
+def encoded(container: str, codec: str) -> bytes:
+    return video(0.2, 96, 64, container, codec)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +33,20 @@ def test_the_size_stands_at_the_end_of_an_mp4_that_was_not_made_for_the_web() ->
     assert read_video_header(io.BytesIO(data)).width == 64
     with pytest.raises(PictureError, match="cut off"):
         read_video_header(io.BytesIO(data[: len(data) // 2]))
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_a_track_has_the_size_that_is_stored_and_not_the_one_that_is_shown(container: str) -> None:
+    data = bytearray(encoded(container, "mpeg4"))
+    shown = data.index(b"tkhd") + 4 + 76
+    data[shown : shown + 8] = struct.pack(">HHHH", 30000, 0, 30000, 0)
+    header = read_video_header(io.BytesIO(data))
+    assert (header.width, header.height) == (96, 64)
+    stored = data.index(b"stsd") + 4 + 40
+    data[stored : stored + 4] = struct.pack(">HH", 30000, 20000)
+    data[shown : shown + 8] = struct.pack(">HHHH", 96, 0, 64, 0)
+    header = read_video_header(io.BytesIO(data))
+    assert (header.width, header.height) == (30000, 20000)
 
 
 def test_a_file_with_sound_only_has_no_video_track() -> None:
