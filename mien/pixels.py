@@ -13,3 +13,9 @@ Bgr = NDArray[np.uint8]
 
 Grey = NDArray[np.uint8]
 """uint8 [height, width]: one channel, 0 black."""
+
+RgbBatch = NDArray[np.uint8]
+"""uint8 [count, height, width, 3]: pictures of one size, as a detector takes them."""
+
+Crop = NDArray[np.uint8]
+"""uint8 [side, side, channels]: a face as a classifier takes it, grey with 1 channel and RGB with 3."""

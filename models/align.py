@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.pixels import Rgb
+from mien.pixels import Crop, Grey, Rgb
 from mien.types import Detection
 from models.nets.weights import CropGeometry
 
@@ -30,15 +29,15 @@ class Square:
     angle: float = 0.0
 
 
-def align(rgb: Rgb, face: Detection, geometry: CropGeometry, channels: int) -> Rgb:
-    """Return the crop of one face, uint8 [size, size, channels]; grey when `channels` is 1.
+def align(rgb: Rgb, face: Detection, geometry: CropGeometry, channels: int) -> Crop:
+    """Return the crop of one face, `geometry.size` pixels wide and high; grey when `channels` is 1.
 
     Frame pixels are averaged, never skipped, when the face is larger than the crop; beyond the frame's edge its
     border is repeated.
     """
     crop = cut(rgb, square_of(face, geometry), geometry.size)
     if channels == 1:
-        grey: NDArray[np.uint8] = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+        grey: Grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
         return grey[:, :, np.newaxis]
     return crop
 
@@ -64,9 +63,9 @@ def square_of(face: Detection, geometry: CropGeometry) -> Square:
     )
 
 
-def cut(rgb: Rgb, square: Square, size: int) -> Rgb:
+def cut(picture: Rgb | Grey, square: Square, size: int) -> Rgb | Grey:
     """Return a square of the frame as `size` × `size` pixels."""
-    part, square = _shrunk(rgb, square, size)
+    part, square = _shrunk(picture, square, size)
     # Sampling on a grid at least as fine as the frame's own and averaging down keeps every pixel's share.
     finer = max(1, math.ceil(square.side / size))
     side = size * finer
@@ -85,14 +84,14 @@ def cut(rgb: Rgb, square: Square, size: int) -> Rgb:
     return np.asarray(fine if finer == 1 else cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _shrunk(rgb: Rgb, square: Square, size: int) -> tuple[Rgb, Square]:
+def _shrunk(picture: Rgb | Grey, square: Square, size: int) -> tuple[Rgb | Grey, Square]:
     """Return only the part of the frame around the square, shrunk by a whole factor when the face is large."""
-    height, width = rgb.shape[:2]
+    height, width = picture.shape[:2]
     reach = square.side * (abs(math.cos(square.angle)) + abs(math.sin(square.angle))) / 2 + 2
     left, right = (min(width, max(0, int(square.x + sign * reach))) for sign in (-1, 1))
     top, bottom = (min(height, max(0, int(square.y + sign * reach))) for sign in (-1, 1))
     left, top = min(left, width - 1), min(top, height - 1)
-    part = rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+    part = picture[top : max(bottom, top + 1), left : max(right, left + 1)]
     factor = max(1, int(square.side / (2 * size)))
     if factor > 1:
         small = (max(1, part.shape[1] // factor), max(1, part.shape[0] // factor))

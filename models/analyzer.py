@@ -66,7 +66,7 @@ class PixelAnalyzer:
         return self._classifier.weights.crop.size
 
     def analyze(self, rgb: Rgb) -> tuple[Face, ...]:
-        """Return the faces of one RGB picture, most certain detection first."""
+        """Return the faces of one picture, most certain detection first."""
         return self.analyze_many([rgb])[0][0]
 
     def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
@@ -84,7 +84,7 @@ class PixelAnalyzer:
         return faces, stages_ms
 
     def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return where the faces of one RGB picture are, the whole of it searched, as `Detector.detect` does."""
+        """Return where the faces of one picture are, the whole of it searched, as `Detector.detect` does."""
         return self._detector.detect(rgb, smallest_face_px)
 
     def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:

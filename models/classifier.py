@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.pixels import Rgb
+from mien.pixels import Crop, Rgb
 from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
@@ -37,11 +37,11 @@ class Classifier:
         self.weights = weights
         self.runtime = runtime
 
-    def crop(self, rgb: Rgb, face: Detection) -> Rgb:
-        """Return the aligned crop that the net sees, uint8 [size, size, channels]."""
+    def crop(self, rgb: Rgb, face: Detection) -> Crop:
+        """Return the aligned crop that the net sees."""
         return align(rgb, face, self.weights.crop, self.weights.channels)
 
-    def read(self, crops: Sequence[Rgb]) -> Answers:
+    def read(self, crops: Sequence[Crop]) -> Answers:
         """Return what the net says of crops."""
         if not crops:
             return Answers(np.zeros((0, len(EMOTIONS))), np.zeros((0, 2)) if "va" in self.weights.heads else None)
@@ -51,11 +51,11 @@ class Classifier:
             calibrated(outputs, self.weights.temperature), None if points is None else points.astype(np.float64)
         )
 
-    def probabilities(self, crops: Sequence[Rgb]) -> Probabilities:
+    def probabilities(self, crops: Sequence[Crop]) -> Probabilities:
         """Return calibrated probabilities of crops."""
         return self.read(crops).probabilities
 
-    def faces(self, found: Sequence[Detection], crops: Sequence[Rgb]) -> list[Face]:
+    def faces(self, found: Sequence[Detection], crops: Sequence[Crop]) -> list[Face]:
         """Return each detection with what the net says of its crop."""
         shares, points = self.read(crops)
         if points is None:

@@ -28,7 +28,7 @@ from rich.table import Table
 from bench.report.machine import describe
 from mien.errors import MienError
 from mien.logs import configure_logs
-from mien.pixels import Rgb
+from mien.pixels import Grey, Rgb
 from mien.settings import Settings
 from models.classifier import Classifier
 from models.detect.detector import detector_of
@@ -92,7 +92,7 @@ class Framed:
         return Framed(self.faces.take(rows), self.scene, self.backgrounds)
 
     def read(self, row: int) -> Rgb:
-        """Return the frame of a face, uint8 [720, 1280, 3]."""
+        """Return the frame of a face, 1280×720."""
         random = np.random.default_rng([self.scene.size_px, row])
         frame = self.backgrounds[row % len(self.backgrounds)].astype(np.float32)
         _paste(frame, _tinted(self.faces.read(row), random), self.scene, random)
@@ -175,8 +175,8 @@ def _some(data: LabelledData, count: int) -> LabelledData:
     return data.take(np.sort(np.random.default_rng(0).permutation(clear)[:count]))
 
 
-def _tinted(grey: Rgb, random: np.random.Generator) -> NDArray[np.float32]:
-    """Return a grey face [H, W] in the colours of some skin and light, float32 [H, W, 3], as bright as before."""
+def _tinted(grey: Grey, random: np.random.Generator) -> NDArray[np.float32]:
+    """Return a grey face in the colours of some skin and light, float32 [H, W, 3], as bright as before."""
     tint = np.array([1.15, 0.97, 0.85]) + random.uniform(-0.08, 0.08, 3)
     tint /= tint @ (0.299, 0.587, 0.114)  # weights of red, green and blue in luma (ITU-R BT.601)
     return (grey[:, :, np.newaxis] * tint).astype(np.float32)

@@ -20,7 +20,7 @@ from openvino import opset13 as opset
 from openvino.preprocess import PrePostProcessor
 
 from mien.errors import RuntimeMissing
-from mien.pixels import Rgb
+from mien.pixels import Rgb, RgbBatch
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
@@ -124,7 +124,7 @@ class BlazeFace:
         self._nets = Nets(self._compile)
 
     def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return the faces of an RGB picture, best first; boxes reach from brows to chin, in its pixels."""
+        """Return the faces of a picture, best first; boxes reach from brows to chin, in its pixels."""
         height, width = rgb.shape[:2]
         short = min(width, height)
         wanted = smallest_face_px or self._smallest_face_px
@@ -166,13 +166,13 @@ class BlazeFace:
         regressors, logits = request.get_output_tensor(0).data, request.get_output_tensor(1).data
         return decode(regressors, logits, canvas.width).in_frame(canvas)
 
-    def _look(self, batch: Rgb) -> list[Candidates]:
+    def _look(self, batch: RgbBatch) -> list[Candidates]:
         side = batch.shape[1]
         if side == WIDE_WINDOW_SIDE_PX:  # seldom two at once: a net for pairs would take 16 MB
             return [found for window in batch for found in self._run(window[np.newaxis], side)]
         return self._run(batch, side)
 
-    def _run(self, batch: Rgb, side: int) -> list[Candidates]:
+    def _run(self, batch: RgbBatch, side: int) -> list[Candidates]:
         request = self._nets.request(len(batch), side, side)
         request.infer([batch], share_inputs=True)
         both = (request.get_output_tensor(number).data for number in range(2))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mien.pixels import Rgb
+from mien.pixels import Rgb, RgbBatch
 
 STRIDE_PX = 32
 """Both detectors halve their input five times, so a canvas' sides are multiples of 32."""
@@ -46,8 +46,8 @@ class Canvas:
         left, top = (width - self.content_width) // 2, (height - self.content_height) // 2
         return replace(self, width=width, height=height, left=left, top=top)
 
-    def paint(self, content: Rgb) -> Rgb:
-        """Return the canvas, uint8 [1, height, width, 3], with what `shrink` gave on it and black around."""
+    def paint(self, content: Rgb) -> RgbBatch:
+        """Return a batch of one, the canvas with what `shrink` gave on it and black around."""
         if content.shape[:2] == (self.height, self.width):
             return content[np.newaxis]
         canvas = np.zeros((1, self.height, self.width, 3), np.uint8)

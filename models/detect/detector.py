@@ -27,7 +27,7 @@ class Detector(Protocol):
     name: str
 
     def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return the faces of an RGB picture, best first; boxes and landmarks in its pixels.
+        """Return the faces of a picture, best first; boxes and landmarks in its pixels.
 
         `smallest_face_px` is the smallest face to find, in a frame 720 pixels high; None: as it was opened.
         """

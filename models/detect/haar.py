@@ -46,7 +46,7 @@ class Haar:
         self._smallest_face_px = smallest_face_px
 
     def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return the faces of an RGB picture, largest first, without landmarks; boxes are square, in its pixels."""
+        """Return the faces of a picture, largest first, without landmarks; boxes are square, in its pixels."""
         scale = min(1.0, WORK_SIDE_PX / min(rgb.shape[:2]))
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         if scale < 1:

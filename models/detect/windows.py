@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from mien.pixels import Rgb
+from mien.pixels import Rgb, RgbBatch
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, merge
 from models.detect.canvas import LINEAR_UP_TO, halved_down_to
@@ -52,7 +52,7 @@ class Window:
         return self.canvas_side / self.side
 
     def cut(self, rgb: Rgb) -> Rgb:
-        """Return what the window shows of a frame, uint8 [canvas_side, canvas_side, 3]."""
+        """Return what the window shows of a frame, `canvas_side` pixels wide and high."""
         height, width = rgb.shape[:2]
         x0, x1 = (min(max(x, 0), width) for x in (self.left, self.left + self.side))
         y0, y1 = (min(max(y, 0), height) for y in (self.top, self.top + self.side))
@@ -91,13 +91,13 @@ def search(
     rgb: Rgb,
     boxes: Sequence[Box],
     around: Callable[[Box], Window],
-    run: Callable[[Rgb], list[Candidates]],
+    run: Callable[[RgbBatch], list[Candidates]],
     least_score: Callable[[float], float],
 ) -> tuple[Detection | None, ...]:
     """Return the face at each of the boxes, looked for in the window `around` it, or None.
 
-    `run` is the net: of uint8 [N, canvas_side, canvas_side, 3] it gives the candidates of each, in canvas pixels. What
-    is looked for on canvases of one size goes there together.
+    `run` is the net: it gives the candidates of each window, in canvas pixels. What is looked for on canvases of one
+    size goes there together.
     `least_score` says what a face must score that has a given side there.
     """
     found: list[tuple[Detection, ...]] = [()] * len(boxes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mien.errors import SettingsError
-from mien.pixels import Rgb
+from mien.pixels import Rgb, RgbBatch
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
@@ -62,7 +62,7 @@ class YuNet:
         self._windows = Nets(self._compile)
 
     def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return the faces of an RGB picture, best first; boxes reach from forehead to chin, in its pixels."""
+        """Return the faces of a picture, best first; boxes reach from forehead to chin, in its pixels."""
         canvas = fine_canvas(rgb.shape[1], rgb.shape[0], smallest_face_px or self._smallest_face_px)
         request = self._request(canvas.width, canvas.height)
         request.infer([canvas.paint(canvas.shrink(rgb))], share_inputs=True)
@@ -85,7 +85,7 @@ class YuNet:
             canvas = fine_canvas(width, height, smallest_face_px)
             self._request(canvas.width, canvas.height)
 
-    def _look(self, batch: Rgb) -> list[Candidates]:
+    def _look(self, batch: RgbBatch) -> list[Candidates]:
         request = self._windows.request(len(batch), WINDOW_SIDE_PX, WINDOW_SIDE_PX)
         request.infer([batch], share_inputs=True)
         return [self._candidates(request, WINDOW_SIDE_PX, number, len(batch)) for number in range(len(batch))]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.errors import PictureError
-from mien.pixels import Rgb
+from mien.pixels import Crop
 from models.align import Square
 
 REFERENCE_PX = 48
@@ -24,7 +24,7 @@ def _stay(square: Square, _: np.random.Generator) -> Square:
     return square
 
 
-def _keep(crop: Rgb) -> Rgb:
+def _keep(crop: Crop) -> Crop:
     return crop
 
 
@@ -34,11 +34,11 @@ class Change:
 
     name: str
     move: Callable[[Square, np.random.Generator], Square] = _stay
-    alter: Callable[[Rgb], Rgb] = _keep
+    alter: Callable[[Crop], Crop] = _keep
 
 
-def _jpeg(quality: int) -> Callable[[Rgb], Rgb]:
-    def alter(crop: Rgb) -> Rgb:
+def _jpeg(quality: int) -> Callable[[Crop], Crop]:
+    def alter(crop: Crop) -> Crop:
         whole, data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         back = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if whole else None
         if back is None:
@@ -48,22 +48,22 @@ def _jpeg(quality: int) -> Callable[[Rgb], Rgb]:
     return alter
 
 
-def _blur(sigma_px: float) -> Callable[[Rgb], Rgb]:
-    def alter(crop: Rgb) -> Rgb:
+def _blur(sigma_px: float) -> Callable[[Crop], Crop]:
+    def alter(crop: Crop) -> Crop:
         sigma = sigma_px * crop.shape[0] / REFERENCE_PX
         return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), np.uint8).reshape(crop.shape)
 
     return alter
 
 
-def _light(factor: float) -> Callable[[Rgb], Rgb]:
-    def alter(crop: Rgb) -> Rgb:
+def _light(factor: float) -> Callable[[Crop], Crop]:
+    def alter(crop: Crop) -> Crop:
         return np.asarray((crop.astype(np.float32) * factor).clip(0, 255).round(), np.uint8)
 
     return alter
 
 
-def _half(crop: Rgb) -> Rgb:
+def _half(crop: Crop) -> Crop:
     height, width = crop.shape[:2]
     small = cv2.resize(crop, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8).reshape(crop.shape)

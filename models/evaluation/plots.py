@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
-from mien.pixels import Rgb
+from mien.pixels import Grey, Rgb
 from mien.types import EMOTIONS
 from models.evaluation.score import CALIBRATION_BINS, bins_of, calibration_error
 
@@ -42,7 +42,7 @@ _SAID = {
 class Mistake:
     """A face that was read wrongly: its picture, what people saw in it, what was read, and how surely."""
 
-    crop: Rgb = field(repr=False)
+    crop: Rgb | Grey = field(repr=False)
     truth: str
     read: str
     confidence: float

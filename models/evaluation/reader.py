@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PictureError
-from mien.pixels import Rgb
+from mien.pixels import Crop, Grey, Rgb
 from mien.types import EMOTIONS, Box, Detection, Face
 from models.align import Square, cut, square_of
 from models.classifier import Classifier
@@ -57,7 +57,7 @@ def main_face(boxes: Sequence[Box]) -> int:
 class FaceCutter:
     """Cuts the face that a picture's label is about; without a detector, pictures are faces cut out already.
 
-    Crops are uint8 [side, side, channels]; `side` is that of the geometry and a `margin`, a share of it, all around.
+    `side` of a crop is that of the geometry and a `margin`, a share of it, all around.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class FaceCutter:
         self._detector = detector
         self._wider = self.side / geometry.size
 
-    def face(self, picture: Rgb) -> tuple[Square, Box] | None:
+    def face(self, picture: Rgb | Grey) -> tuple[Square, Box] | None:
         """Return which square of a picture shows its face, and the face's box; None where there is no face."""
         if self._detector is None:
             return whole(picture)
@@ -80,12 +80,12 @@ class FaceCutter:
         face = faces[main_face([each.box for each in faces])]
         return square_of(face, self._geometry), face.box
 
-    def crop(self, picture: Rgb) -> Rgb | None:
+    def crop(self, picture: Rgb | Grey) -> Crop | None:
         """Return the crop of a picture's face; None where there is no face."""
         found = self.face(picture)
         return None if found is None else self.cut(picture, found[0])
 
-    def cut(self, picture: Rgb, square: Square, alter: Callable[[Rgb], Rgb] = lambda crop: crop) -> Rgb:
+    def cut(self, picture: Rgb | Grey, square: Square, alter: Callable[[Crop], Crop] = lambda crop: crop) -> Crop:
         """Return a square of a picture as a crop, its pixels altered.
 
         A picture smaller than the crop is altered as it is and scaled up afterwards, as a camera's would be.
@@ -126,7 +126,7 @@ class FaceReader:
         failures: dict[int, str] = {}
         for start in range(0, count, GROUP):
             rows: list[int] = []
-            crops: list[Rgb] = []
+            crops: list[Crop] = []
             for row in range(start, min(start + GROUP, count)):
                 try:
                     picture = pictures.read(row)
@@ -150,8 +150,8 @@ class FaceReader:
             listen(min(start + GROUP, count))
         return Readings(probabilities, boxes, failures, points)
 
-    def _crop(self, picture: Rgb, square: Square, change: Change, view: Change, row: int) -> Rgb:
-        """Return the crop that the net sees, uint8 [size, size, channels]."""
+    def _crop(self, picture: Rgb | Grey, square: Square, change: Change, view: Change, row: int) -> Crop:
+        """Return the crop that the net sees."""
         square = view.move(change.move(square, np.random.default_rng([0, row])), np.random.default_rng([1, row]))
         return self._cutter.cut(picture, square, lambda crop: view.alter(change.alter(crop)))
 
@@ -175,16 +175,16 @@ class CropAnalyzer:
         return [(face,) for face in self._classifier.faces([Detection(box, 1.0) for _, box in found], crops)], {}
 
 
-def whole(picture: Rgb) -> tuple[Square, Box]:
+def whole(picture: Rgb | Grey) -> tuple[Square, Box]:
     """Return the square around a whole picture, and its box; what lies beyond the picture repeats its border."""
     height, width = picture.shape[:2]
     return Square(width / 2, height / 2, float(max(width, height))), (0.0, 0.0, float(width), float(height))
 
 
-def in_channels(crop: Rgb, channels: int) -> Rgb:
-    """Return a crop [H, W] or [H, W, 3] as [H, W, channels]: colours become grey, grey becomes three equal colours."""
-    if crop.ndim == 2:
-        return np.repeat(crop[:, :, np.newaxis], channels, axis=2)
+def in_channels(picture: Rgb | Grey, channels: int) -> Crop:
+    """Return a picture with so many channels: colours become grey, grey becomes three equal colours."""
+    if picture.ndim == 2:
+        return np.repeat(picture[:, :, np.newaxis], channels, axis=2)
     if channels == 1:
-        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, np.newaxis]
-    return crop
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, np.newaxis]
+    return picture

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, PictureError
 from mien.jobs.folder import atomic_file
 from mien.jobs.outputs import FIGURES, PREDICTIONS, REPORT, plot_name
-from mien.pixels import Rgb
+from mien.pixels import Grey, Rgb
 from mien.types import EMOTIONS, UNCERTAIN
 from models.align import Square, cut
 from models.evaluation.figures import Rule, curve, settled
@@ -165,7 +165,7 @@ def rows_of(evaluation: Evaluation) -> bytes:
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def _crop(picture: Rgb, box: NDArray[np.float32]) -> Rgb:
+def _crop(picture: Rgb | Grey, box: NDArray[np.float32]) -> Rgb | Grey:
     """Return the surroundings of a face; all of a picture that the box covers."""
     x, y, width, height = (float(value) for value in box)
     covers = width >= picture.shape[1] and height >= picture.shape[0]
@@ -173,7 +173,7 @@ def _crop(picture: Rgb, box: NDArray[np.float32]) -> Rgb:
     return cut(picture, Square(x + width / 2, y + height / 2, side), CROP_PX)
 
 
-def jpeg_of(crop: Rgb) -> bytes:
-    """Return a crop, grey or RGB, as a JPEG for a page."""
+def jpeg_of(crop: Rgb | Grey) -> bytes:
+    """Return a cut-out face as a JPEG for a page."""
     rgb = crop if crop.ndim == 3 else np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB), np.uint8)
     return encode_jpeg(rgb, 85)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
 from mien.limits import BYTES_A_PIXEL, PHOTO_PIXELS, SMALLEST_FACE_PX
-from mien.pixels import Rgb
+from mien.pixels import Grey, Rgb
 from mien.types import EMOTIONS
 from models.labelled import csv as labelled_csv
 from models.labelled import folder as labelled_folder
@@ -44,8 +44,8 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, row: int) -> Rgb:
-        """Return a picture, uint8 [H, W, 3] RGB or [H, W] grey; raises PictureError when it cannot be read."""
+    def read(self, row: int) -> Rgb | Grey:
+        """Return a picture; raises PictureError when it cannot be read."""
         ...
 
     def name(self, row: int) -> str:
@@ -67,7 +67,7 @@ class ArrayPictures:
     def __len__(self) -> int:
         return len(self.array)
 
-    def read(self, row: int) -> Rgb:
+    def read(self, row: int) -> Rgb | Grey:
         """Return a picture."""
         return np.asarray(self.array[row], np.uint8)
 

@@ -29,7 +29,7 @@ def photo_of(
     smallest_face_px: int = SMALLEST_FACE_PX,
     fetcher: Fetcher | None = None,
 ) -> Photo:
-    """Return a picture as pixels to analyse, RGB, uint8 [height, width, 3], upright, and the size of the original.
+    """Return a picture as pixels to analyse, upright, and the size of the original.
 
     `given`: the path or address of a file; the bytes of one; an array, uint8 [height, width] (grey) or [height, width,
     1, 3 or 4] (grey, RGB, RGBA); or a PIL image, turned as its EXIF orientation says. What is transparent becomes

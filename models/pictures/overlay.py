@@ -64,7 +64,7 @@ class Bar:
 
 
 def draw_faces(rgb: Rgb, faces: Sequence[Face]) -> None:
-    """Draw every face into an RGB picture, in place.
+    """Draw every face into a picture, in place.
 
     The label is the smoothed one when a face has it. Boxes are 2 px in a frame 720 pixels high, more in larger ones.
     """

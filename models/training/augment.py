@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.pixels import Grey
 from models.training.plan import Augmentation
-
-Picture = NDArray[np.uint8]
 
 
 def augment(
-    pictures: Picture, size: int, rng: np.random.Generator, how: Augmentation | None = None
+    pictures: NDArray[np.uint8], size: int, rng: np.random.Generator, how: Augmentation | None = None
 ) -> NDArray[np.float32]:
     """Return changed copies of uint8 [N, H, W] as float32 [N, size, size, 1], still 0 to 255."""
     how = how or Augmentation()
@@ -47,7 +46,7 @@ def mixup(
     return blended, share[:, np.newaxis] * targets + (1 - share[:, np.newaxis]) * targets[partners]
 
 
-def warp(picture: Picture, size: int, rng: np.random.Generator, how: Augmentation) -> Picture:
+def warp(picture: Grey, size: int, rng: np.random.Generator, how: Augmentation) -> Grey:
     """Flip, turn, zoom, shear and shift a picture onto size × size: the jitter of a crop in one interpolation."""
     height, width = picture.shape
     angle, shift_x, shift_y = rng.normal(size=3).clip(-2, 2) * (how.rotation_deg, how.shift, how.shift)
@@ -68,7 +67,7 @@ def warp(picture: Picture, size: int, rng: np.random.Generator, how: Augmentatio
     return np.asarray(warped, np.uint8)
 
 
-def relight(picture: Picture, rng: np.random.Generator) -> Picture:
+def relight(picture: Grey, rng: np.random.Generator) -> Grey:
     """Change gamma, contrast and brightness, sometimes with a gradient of light across the face."""
     levels = np.arange(256, dtype=np.float32) / 255
     levels = levels ** np.exp(rng.uniform(-0.5, 0.5))
@@ -82,7 +81,7 @@ def relight(picture: Picture, rng: np.random.Generator) -> Picture:
     return changed
 
 
-def degrade(picture: Picture, rng: np.random.Generator) -> Picture:
+def degrade(picture: Grey, rng: np.random.Generator) -> Grey:
     """Lose detail as cameras do: a small face scaled up, blur, JPEG at low quality, or noise."""
     side = picture.shape[0]
     kind = rng.integers(4)
@@ -99,7 +98,7 @@ def degrade(picture: Picture, rng: np.random.Generator) -> Picture:
     return (picture + noise).clip(0, 255).astype(np.uint8)
 
 
-def cut_out(picture: Picture, rng: np.random.Generator) -> Picture:
+def cut_out(picture: Grey, rng: np.random.Generator) -> Grey:
     """Cover one rectangle, 10 to 35 % of each side, with a flat grey: a hand, a hair, an edge."""
     side = picture.shape[0]
     height, width = (side * rng.uniform(0.1, 0.35, 2)).astype(int)

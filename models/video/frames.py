@@ -23,7 +23,7 @@ log = get_logger(__name__)
 class VideoFrame:
     """One frame: its number from 0, its time in seconds from the video's first frame, and two ways to its pixels.
 
-    Both give RGB, uint8 [height, width, 3], upright. `read` converts the decoded frame, which it holds in memory.
+    Both give an upright picture. `read` converts the decoded frame, which it holds in memory.
     `again` holds nothing and decodes the file anew from where the frame's segment starts, so that nothing differs. A
     segment has 30 s up to its next key frame: the whole video when that has no other, or no times. `again` raises
     VideoError when the file or the frame is not there any more.

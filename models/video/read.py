@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from mien.errors import VideoError
-from mien.pixels import Rgb
+from mien.pixels import Grey, Rgb
 from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.source import open_video, packets_of
 
@@ -57,7 +57,7 @@ def read_segment(path: Path, plan: VideoLayout, times: Ticks, segment: Segment, 
 
 
 class ToRgb:
-    """Turns decoded frames into upright RGB pictures; keep one for all frames of a video, which is 7 times faster."""
+    """Turns decoded frames into upright pictures; keep one for all frames of a video, which is 7 times faster."""
 
     def __init__(self, plan: VideoLayout) -> None:
         from av.video.reformatter import VideoReformatter
@@ -71,7 +71,7 @@ class ToRgb:
         return upright(cast(Rgb, rgb), self._plan)
 
 
-def upright(pixels: Rgb, plan: VideoLayout) -> Rgb:
+def upright(pixels: Rgb | Grey, plan: VideoLayout) -> Rgb | Grey:
     """Return a frame, or one of its planes, as it should be seen; rows are contiguous."""
     if not plan.turns and not plan.mirrored:
         return pixels

@@ -58,7 +58,7 @@ class AstronautPan(PacedSource):
 
 
 def astronaut() -> Bgr:
-    """Return the astronaut, 512x512, blue first; raises UnknownSource without scikit-image.
+    """Return the astronaut, 512x512; raises UnknownSource without scikit-image.
 
     The file is read out of the installed package, since importing scikit-image's readers takes half a second.
     """
@@ -71,5 +71,5 @@ def astronaut() -> Bgr:
 
 
 def portrait() -> Bgr:
-    """Return the astronaut's head, 220x220, blue first; raises UnknownSource without scikit-image."""
+    """Return the astronaut's head, 220x220; raises UnknownSource without scikit-image."""
     return astronaut()[0:220, 110:330]
