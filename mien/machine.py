@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""As Linux calls it on x86 (AVX-512 or AMX) and on ARM."""
+_FLAGS = {
+    "avx2": {"avx2"},
+    "avx512": {"avx512f"},
+    "vnni": {"avx512_vnni", "avx_vnni"},
+    "bf16": {"avx512_bf16", "amx_bf16", "bf16"},
+    "amx": {"amx_tile"},
+}
+"""The instruction sets that inference is faster with, and the flags of Linux that say so, on x86 and on ARM."""
+
+_LIMIT_VARIABLE = "ONEDNN_MAX_CPU_ISA"
+"""Holds OpenVINO down to an instruction set, such as AVX2, whatever the CPU has (oneDNN's CPU dispatcher control)."""
+_NO_LIMIT = ("", "ALL", "DEFAULT")
 
 _MIB = 1024 * 1024
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -18,29 +29,45 @@ _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What counts for how fast mien is here. `cores` may be fewer than the machine has: containers are limited."""
+    """What counts for how fast mien is here. `cores` may be fewer than the machine has: containers are limited.
+
+    `instructions`: in one line, the CPU's instruction sets, and what they are held down to if they are.
+    """
 
     cpu: str
     cores: int
     memory_mib: int
     bf16: bool
     gpu: bool
+    instructions: str = ""
 
     @classmethod
     def this(cls) -> Machine:
         """Return what is known about this machine; takes about a millisecond."""
         cpuinfo = _text(Path("/proc/cpuinfo"))
+        flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).split())
         return cls(
             cpu=_field(cpuinfo, "model name") or platform.processor() or platform.machine(),
             cores=usable_cores(),
             memory_mib=usable_memory_mib(),
-            bf16=bool(_BF16_FLAGS & set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).split())),
+            bf16=bool(_FLAGS["bf16"] & flags),
             gpu=Path("/dev/nvidiactl").exists(),
+            instructions=instructions_of(flags),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return asdict(self)
+
+
+def instructions_of(flags: Collection[str]) -> str:
+    """Return the instruction sets that a CPU with some flags of /proc/cpuinfo has, in one line for people.
+
+    Where the environment holds OpenVINO down to fewer, that is said: no figure may be taken for the whole CPU's.
+    """
+    line = " ".join(name for name, known in _FLAGS.items() if not known.isdisjoint(flags)) or "none that count"
+    limit = os.environ.get(_LIMIT_VARIABLE, "").upper()
+    return line if limit in _NO_LIMIT else f"{line}; held down to {limit} by {_LIMIT_VARIABLE}"
 
 
 def usable_cores() -> int:

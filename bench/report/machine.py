@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mien.machine import Machine, all_cores
+
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 # Fields 14 and 15 of /proc/PID/stat (proc(5)), counted from behind the name in brackets.
 _UTIME, _STIME = 11, 12
@@ -44,12 +46,9 @@ class Spread:
 
 def describe() -> str:
     """Return one line about this machine, with its load: what else runs makes measurements worthless."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        named = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = named[0] if named else model
-    return f"{os.cpu_count()} cores, {model}, {platform.system()}; load {os.getloadavg()[0]:.1f} before"
+    machine = Machine.this()
+    load = f"load {os.getloadavg()[0]:.1f} before"
+    return f"{all_cores()} cores, {machine.cpu} ({machine.instructions}), {platform.system()}; {load}"
 
 
 def cores() -> list[int]:

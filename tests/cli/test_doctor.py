@@ -81,6 +81,7 @@ def test_json_is_one_document_and_nothing_else(doctor: Doctor) -> None:
     assert report["costs"]["scan_ms"] == {"48": 17.5}
     assert {check["state"] for check in report["checks"]} <= {"ok", "none"}
     assert report["machine"]["cores"] >= 1
+    assert by_name(report)["instructions"]["detail"] == report["machine"]["instructions"]
 
 
 def test_the_plan_for_a_number_of_cameras_is_what_workers_would_run(doctor: Doctor) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien import machine
-from mien.machine import Machine, usable_cores, usable_memory_mib
+from mien.machine import Machine, instructions_of, usable_cores, usable_memory_mib
 from tests.support.paths import ROOT
 
 
@@ -21,6 +21,26 @@ def test_this_machine_has_a_name_cores_and_memory() -> None:
     assert 1 <= found.cores <= (os.cpu_count() or 1)
     assert found.memory_mib > 100
     assert found.to_dict()["cores"] == found.cores
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "line"),
+    [
+        ("fpu avx avx2", "", "avx2"),
+        ("avx2 avx512f avx512_vnni avx512_bf16", "", "avx2 avx512 vnni bf16"),
+        ("avx2 avx512f avx512_vnni avx512_bf16 amx_tile amx_bf16", "default", "avx2 avx512 vnni bf16 amx"),
+        ("avx2 avx_vnni", "ALL", "avx2 vnni"),
+        ("fp asimd bf16", "", "bf16"),
+        ("sse4_2", "", "none that count"),
+        ("avx2 avx512f", "avx2", "avx2 avx512; held down to AVX2 by ONEDNN_MAX_CPU_ISA"),
+    ],
+)
+def test_instruction_sets_are_named_and_what_holds_them_down(
+    flags: str, limit: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert instructions_of(flags.split()) == line
+    assert ("held down" in Machine.this().instructions) == ("held down" in line)
 
 
 def test_affinity_limits_the_cores() -> None:

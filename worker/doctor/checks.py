@@ -100,6 +100,7 @@ def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
     has = all_cores()
     limited = f" of {has} (limited by affinity or container)" if machine.cores < has else ""
     yield Check("machine", "CPU", "ok", machine.cpu)
+    yield Check("machine", "instructions", "ok", machine.instructions)
     yield Check("machine", "cores", "ok", f"{machine.cores}{limited}")
     if machine.memory_mib:
         enough = machine.memory_mib >= 2 * WORKER_MIB

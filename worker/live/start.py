@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from mien.bus.bus import Bus
 from mien.errors import PortInUse
 from mien.logs import get_logger
+from mien.machine import Machine
 from mien.metrics import WorkerMetrics
 from mien.settings import Settings
 from worker.heap import few_arenas, give_back
@@ -63,7 +64,8 @@ def run_live(settings: Settings, metrics_port: int | None = None, metrics_host: 
     )
     give_back()
     with _metrics_server(metrics_port, metrics_host, registry), _signals(worker):
-        log.info("worker ready", seconds=round(time.monotonic() - started_s, 2), **about)
+        seconds = round(time.monotonic() - started_s, 2)
+        log.info("worker ready", seconds=seconds, instructions=Machine.this().instructions, **about)
         worker.run()
     bus.close()
 

@@ -108,7 +108,7 @@ def _key(settings: Settings, machine: Machine) -> str:
     """Return everything that costs depend on, as text; memory does not count, it is not the same at each start."""
     parts = {
         "version": _VERSION,
-        "machine": [machine.cpu, machine.cores, machine.bf16, machine.gpu],
+        "machine": [machine.cpu, machine.instructions, machine.cores, machine.bf16, machine.gpu],
         "weights": _checksum(settings.weights or default_path()),
         "packages": {name: _installed(name) for name in _PACKAGES},
         "detector": [settings.detector, str(settings.yunet or ""), settings.smallest_face_px],

@@ -9,6 +9,7 @@ from bench.report.machine import Spread, cores, cpu_s, describe, rss_mib
 from bench.scene.pictures import KINDS, Kind, write_folder
 from bench.speed import kernels, memory, photos
 from bench.speed.photos import Outcome, Pace, PhotoRounds
+from mien.machine import Machine
 from models.pictures.picture import decode
 
 
@@ -45,6 +46,7 @@ def test_the_machine_and_a_process_are_described() -> None:
     import os
 
     assert "cores" in describe()
+    assert f"({Machine.this().instructions})" in describe()
     assert cores()
     assert cpu_s(os.getpid()) > 0
     assert 1 < rss_mib(os.getpid()) <= rss_mib(os.getpid(), highest=True)

@@ -39,6 +39,7 @@ def test_what_is_kept_comes_back(given: Settings) -> None:
         replace(MACHINE, cpu="another"),
         replace(MACHINE, cores=4),
         replace(MACHINE, bf16=False),
+        replace(MACHINE, instructions="avx2 avx512; held down to AVX2 by ONEDNN_MAX_CPU_ISA"),
         {"precision": "bf16"},
         {"threads": 2},
         {"detector": "haar"},
