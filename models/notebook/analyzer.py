@@ -14,7 +14,7 @@ from mien.errors import InputError, PictureError, SettingsError
 from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.pixels import Rgb
-from mien.settings import load_settings
+from mien.settings import Precision, load_settings
 from models.analyzer import open_analyzer
 from models.notebook.result import PictureResult
 from models.pictures.given import name_of, photo_of, whole
@@ -49,7 +49,7 @@ class FaceAnalyzer:
         yunet: str | Path | None = None,
         weights: str | Path | None = None,
         runtime: RuntimeName | None = None,
-        precision: Literal["fp32", "bf16"] | None = None,
+        precision: Precision | None = None,
         threads: int | None = None,
         smoothing_ms: float | None = None,
         photo_max_pixels: int | None = None,
@@ -59,7 +59,8 @@ class FaceAnalyzer:
         `detector`: which one finds the faces; `yunet` is the file that the one of that name needs.
         `smallest_face_px`: the smallest face to find, in a picture whose shorter side is 720 px.
         `weights`: a file of classifier weights instead of those that mien ships.
-        `runtime`, `precision`, `threads`: what runs the nets; OpenCV gets as many threads, in the whole process.
+        `runtime`, `threads`: what runs the nets; OpenCV gets as many threads, in the whole process.
+        `precision`: what the nets compute in, `auto`, `fp32` or `bf16`.
         `smoothing_ms`: the time over which the labels of a video are smoothed.
         `photo_max_pixels`: pictures that declare more are refused.
 

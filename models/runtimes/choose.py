@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing, SettingsError
 from mien.logs import get_logger
+from mien.settings import Precision
 from models.nets.weights import Weights
 
 Faces = NDArray[np.float32]
@@ -25,7 +26,6 @@ Logits = NDArray[np.float32]
 """float32 [N, 8], in the order of `EMOTIONS`; [N, 10] from weights that also measure valence and arousal."""
 
 RuntimeName = Literal["auto", "openvino", "onnxruntime", "tensorflow"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 PADDED_SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Batch sizes of a runtime that gains from large batches; a batch is padded to the next one."""
@@ -58,14 +58,15 @@ def open_runtime(
     name: RuntimeName = "auto",
     *,
     threads: int = 1,
-    precision: Precision = "fp32",
+    precision: Precision = "auto",
     cache_dir: Path | None = None,
 ) -> ClassifierRuntime:
     """Return a runtime with the weights loaded, warm.
 
     `auto` times OpenVINO and ONNX Runtime, where installed, on two faces and takes the faster; TensorFlow when it
-    alone is installed, or when it is installed with its GPU libraries and there is a GPU. `precision` is honoured by
-    OpenVINO; the others compute in fp32. Raises RuntimeMissing when the package of the runtime is not installed.
+    alone is installed, or when it is installed with its GPU libraries and there is a GPU. `precision`: `bf16` is
+    what OpenVINO takes where the CPU has it, every other runtime and value is fp32; but on a GPU TensorFlow takes TF32,
+    which `fp32` forbids. Raises RuntimeMissing when the package of the runtime is not installed.
     """
     if name != "auto":
         return _open(weights, name, threads, precision, cache_dir)
@@ -133,7 +134,7 @@ def _open(
         return OnnxRuntime(weights, threads, sizes)
     from models.runtimes.tensorflow import TensorFlow
 
-    return TensorFlow(weights, threads)
+    return TensorFlow(weights, threads, precision)
 
 
 def _is_installed(name: str) -> bool:

@@ -10,15 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import openvino
 
 from mien.logs import get_logger
-
-Precision = Literal["auto", "fp32", "bf16"]
-"""`auto` is bf16 where the CPU computes in it, else fp32."""
 
 Options = dict[str, str | int | bool]
 
@@ -37,13 +33,13 @@ def has_bf16(core: openvino.Core) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def options(core: openvino.Core, threads: int, precision: Precision) -> Options:
-    """Return the options to compile a model with: one stream, and bf16 only where the CPU has it.
+def options(core: openvino.Core, threads: int, *, bf16: bool = False) -> Options:
+    """Return the options to compile a model with: one stream; `bf16` is ignored where the CPU has none.
 
     Threads are not pinned to cores: several workers on one machine would pin themselves to the same ones.
     """
     return {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision != "fp32" and has_bf16(core) else "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 and has_bf16(core) else "f32",
         "INFERENCE_NUM_THREADS": max(1, threads),
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
@@ -59,9 +55,9 @@ class Compiler:
     which is half of the work, and trusts what it finds.
     """
 
-    def __init__(self, threads: int, precision: Precision, folder: Path | None = None) -> None:
+    def __init__(self, threads: int, folder: Path | None = None, *, bf16: bool = False) -> None:
         self._core = openvino.Core()
-        self._options = options(self._core, threads, precision)
+        self._options = options(self._core, threads, bf16=bf16)
         self._folder = folder
         self._mapped: list[openvino.Tensor] = []
 

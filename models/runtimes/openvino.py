@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from mien.settings import Precision
 from models.nets.weights import Weights
-from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, Precision, in_chunks
+from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, in_chunks
 from models.runtimes.compiled import Compiler
 
 
@@ -21,12 +22,12 @@ class OpenVino:
         self,
         weights: Weights,
         threads: int = 1,
-        precision: Precision = "fp32",
+        precision: Precision = "auto",
         cache_dir: Path | None = None,
         sizes: tuple[int, ...] = CHUNK_SIZES,
     ) -> None:
         self._sizes = sizes
-        self._compiler = Compiler(threads, precision, cache_dir)
+        self._compiler = Compiler(threads, cache_dir, bf16=precision == "bf16")
         shape = (weights.input_size, weights.input_size, weights.channels)
         self._requests: dict[int, openvino.InferRequest] = {}
         for size in sizes:

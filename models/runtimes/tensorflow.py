@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mien.errors import RuntimeMissing
+from mien.settings import Precision
 from models.nets import graph
 from models.nets.weights import Weights
 from models.runtimes.choose import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
@@ -21,13 +22,15 @@ class TensorFlow:
 
     name = "tensorflow"
 
-    def __init__(self, weights: Weights, threads: int = 1) -> None:
+    def __init__(self, weights: Weights, threads: int = 1, precision: Precision = "auto") -> None:
         if keras.backend.backend() != "tensorflow":
             raise RuntimeMissing(
                 f"the tensorflow runtime needs Keras on TensorFlow, here it is on {keras.backend.backend()}: unset"
                 " KERAS_BACKEND"
             )
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        if precision == "fp32":  # GPUs shorten the factors of products to 10 bits otherwise: TF32
+            tf.config.experimental.enable_tensor_float_32_execution(False)
         if not self._on_gpu:
             _limit_threads(threads)
         model = graph.rebuild(weights)

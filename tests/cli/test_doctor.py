@@ -171,6 +171,16 @@ def test_a_small_machine_is_told_so(settings: Settings) -> None:
     assert (found["memory"].state, found["bf16"].state, found["GPU"].state) == ("failed", "none", "none")
 
 
+@pytest.mark.parametrize(
+    ("precision", "words"), [("auto", "0.6 of the time"), ("fp32", "not used"), ("bf16", "0.6 of")]
+)
+def test_a_processor_with_bf16_is_told_whether_it_is_used(precision: str, words: str, settings: Settings) -> None:
+    chosen = settings.model_copy(update={"precision": precision})
+    found = {check.name: check for check in checks.all_checks(chosen, MANY_CORES)}
+    assert found["bf16"].state == "ok"
+    assert words in found["bf16"].detail
+
+
 def test_it_really_measures_when_asked(doctor: Doctor) -> None:
     report = doctor.report("--measure", "--cameras", "1")
     costs = report["costs"]

@@ -106,17 +106,20 @@ def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
         enough = machine.memory_mib >= 2 * WORKER_MIB
         advice = "" if enough else f": a live worker alone takes {WORKER_MIB} MiB"
         yield Check("machine", "memory", "ok" if enough else "failed", f"{machine.memory_mib:,} MiB{advice}")
-    yield Check(
-        "machine",
-        "bf16",
-        "ok" if machine.bf16 else "none",
-        "the CPU computes in it: detectors take about 0.6 of the time" if machine.bf16 else "the CPU has none",
-    )
+    yield Check("machine", "bf16", "ok" if machine.bf16 else "none", _bf16(settings, machine))
     if reads_on_gpu(settings, machine):
         yield Check("machine", "GPU", "ok", "an NVIDIA device; faces are read on it")
     else:
         unused = "an NVIDIA device, not used: install 'mien[gpu]'" if machine.gpu else "none found"
         yield Check("machine", "GPU", "none", unused)
+
+
+def _bf16(settings: Settings, machine: Machine) -> str:
+    if not machine.bf16:
+        return "the CPU has none"
+    if settings.precision == "fp32":
+        return "the CPU computes in it; not used, because `precision` is fp32"
+    return "the CPU computes in it: detectors take about 0.6 of the time"
 
 
 def _software() -> Iterator[Check]:

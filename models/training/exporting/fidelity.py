@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import WeightsError
+from mien.settings import Precision
 from models.evaluation.score import softmax
 from models.nets import weights as weights_file
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
-from models.runtimes.choose import Precision, RuntimeName, open_runtime
+from models.runtimes.choose import RuntimeName, open_runtime
 from models.runtimes.compiled import options
 
 FACES = 500
@@ -108,7 +109,7 @@ def _run_openvino(path: Path, pictures: NDArray[np.float32]) -> NDArray[np.float
     import openvino
 
     core = openvino.Core()
-    request = core.compile_model(core.read_model(path), "CPU", options(core, 1, "fp32")).create_infer_request()
+    request = core.compile_model(core.read_model(path), "CPU", options(core, 1)).create_infer_request()
     parts: list[Any] = []
     for picture in pictures:
         request.infer([picture[np.newaxis]])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
-from mien.settings import Settings
+from mien.settings import Precision, Settings
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import cache_dir_of
+from models.runtimes import compiled
 from models.runtimes.compiled import KEPT_FILES, Compiler
 from tests.support.media import astronaut
+
+PRECISIONS: tuple[Precision, ...] = ("bf16", "auto", "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,15 @@ def test_a_kept_net_is_used_and_gives_the_same_faces(filled: Path, monkeypatch: 
     assert missing == []
 
 
-def test_another_precision_is_another_net(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = shutil.copytree(filled, tmp_path / "nets")
+def test_another_precision_is_another_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "has_bf16", lambda core: True)
     missing = _compiles(monkeypatch)
-    BlazeFace(96, cache_dir=folder, precision="fp32").detect(astronaut())
-    assert len(missing) == 2
+    counts = []
+    for precision in PRECISIONS:
+        BlazeFace(96, cache_dir=tmp_path, precision=precision).detect(astronaut())
+        counts.append(len(missing))
+    assert counts == [2, 2, 4]
+    assert len(set(missing)) == len(list(tmp_path.glob("*.net"))) == 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"something else", None])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mien.errors import RuntimeMissing
+from mien.settings import Precision
 from models.classifier import calibrated
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
@@ -50,6 +51,19 @@ def test_tensorflow_agrees_too(weights: Weights, crops: Faces) -> None:
     rebuilt = calibrated(open_runtime(weights, "tensorflow").logits(crops), weights.temperature)
     served = calibrated(open_runtime(weights, "onnxruntime").logits(crops), weights.temperature)
     assert np.abs(rebuilt - served).max() < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(("precision", "shortened"), [("auto", True), ("bf16", True), ("fp32", False)])
+def test_fp32_is_not_shortened_on_a_gpu(precision: Precision, shortened: bool, weights: Weights) -> None:
+    tensorflow = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    chosen = tensorflow.config.experimental
+    try:
+        open_runtime(weights, "tensorflow", precision=precision)
+        assert chosen.tensor_float_32_execution_enabled() is shortened
+    finally:
+        chosen.enable_tensor_float_32_execution(True)
 
 
 @pytest.mark.slow

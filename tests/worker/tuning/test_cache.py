@@ -41,6 +41,7 @@ def test_what_is_kept_comes_back(given: Settings) -> None:
         replace(MACHINE, bf16=False),
         replace(MACHINE, instructions="avx2 avx512; held down to AVX2 by ONEDNN_MAX_CPU_ISA"),
         {"precision": "bf16"},
+        {"precision": "fp32"},
         {"threads": 2},
         {"detector": "haar"},
         {"smallest_face_px": 32},
