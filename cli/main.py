@@ -19,7 +19,8 @@ from cli.produce import produce
 from cli.train import train
 from cli.up.up import up
 from cli.work import work
-from mien.errors import MienError
+from mien.errors import MienError, line_of
+from mien.logs import print_crashes_without_secrets
 from mien.machine import limit_library_threads
 
 app = typer.Typer(
@@ -53,10 +54,11 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and its own exit code."""
     limit_library_threads()
+    print_crashes_without_secrets()
     try:
         app()
     except MienError as error:
-        print(f"mien: {error}", file=sys.stderr)
+        print(f"mien: {line_of(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

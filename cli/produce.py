@@ -26,6 +26,7 @@ def produce(
 
     Example: [bold]mien produce --camera lobby rtsp://10.0.0.7/live[/bold]
     """
+    from mien.address import Address
     from mien.logs import configure_logs
     from mien.settings import load_settings
     from producer.sources.choose import SourceRequest
@@ -34,5 +35,9 @@ def produce(
     settings = load_settings(bus_url=bus_url)
     configure_logs(settings.log_level, settings.log_format)
     run_camera(
-        camera, source, settings, delivery="lossless" if lossless else "live", wishes=SourceRequest(fps=fps, loop=loop)
+        camera,
+        Address.of_camera(source),
+        settings,
+        delivery="lossless" if lossless else "live",
+        wishes=SourceRequest(fps=fps, loop=loop),
     )

@@ -18,6 +18,7 @@ from mien.errors import (
     PictureError,
     PictureTooLarge,
     SettingsError,
+    line_of,
 )
 from mien.logs import get_logger
 
@@ -80,8 +81,8 @@ def install(app: Flask) -> None:
     @app.errorhandler(MienError)
     def on_mien_error(error: MienError) -> Response:
         if isinstance(error, Refused):
-            return problem(error.status, str(error))
-        return problem(next((status for kind, status in _STATUS if isinstance(error, kind)), 500), str(error))
+            return problem(error.status, line_of(error))
+        return problem(next((status for kind, status in _STATUS if isinstance(error, kind)), 500), line_of(error))
 
     @app.errorhandler(CSRFError)
     def on_csrf_error(_error: CSRFError) -> Response:
@@ -93,7 +94,7 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def on_bug(error: Exception) -> Response:
-        log.exception("a request failed", path=request.path, error=str(error))
+        log.exception("a request failed", path=request.path, error=line_of(error))
         return problem(500, "something went wrong here; the dashboard's log says what")
 
 

@@ -22,6 +22,10 @@ Each message says what was wrong, with what value, and what to do, in one line.
 
 from __future__ import annotations
 
+from mien.secrets import scrubbed
+
+LONGEST_LINE = 1000
+
 
 class MienError(Exception):
     """The root: a message for a person, in one line; `exit_code` is what the command line returns."""
@@ -93,3 +97,15 @@ class JobConflict(JobError):
 
 class JobNotStored(JobError):
     """A job whose folder cannot be written: the disk is full, or somebody else's."""
+
+
+def line_of(error: BaseException | str, most: int = LONGEST_LINE) -> str:
+    """Return an error, or what it says, in one line of at most `most` letters, without secrets; never empty.
+
+    >>> line_of(ValueError("no such  file:\n rtsp://ann:secret@10.0.0.7/live"))
+    'no such file: rtsp://***@10.0.0.7/live'
+    """
+    said = scrubbed(" ".join(str(error).split()))
+    if not said:
+        return type(error).__name__ if isinstance(error, BaseException) else "no reason was given"
+    return said if len(said) <= most else f"{said[: most - 1]}…"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Literal, cast
 
 import structlog
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE)
-
-
-def without_password(text: str) -> str:
-    """Return `text` with the user and password of every address in it replaced by `***`."""
-    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+from mien.secrets import HIDDEN, is_credential, scrubbed
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -50,7 +48,7 @@ def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "t
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if log_format == "json" else "%H:%M:%S"),
             structlog.processors.format_exc_info,
-            _hide_passwords,
+            _hide_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -59,5 +57,30 @@ def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "t
     )
 
 
-def _hide_passwords(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: without_password(value) if isinstance(value, str) else value for key, value in event.items()}
+def print_crashes_without_secrets() -> None:
+    """Have what no one caught printed without secrets too; called once, by the command line."""
+
+    def told(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        print(scrubbed("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr, end="", flush=True)
+
+    sys.excepthook = told
+    threading.excepthook = lambda crash: told(crash.exc_type, crash.exc_value, crash.exc_traceback)
+
+
+def _hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: HIDDEN if value and is_credential(key) else _shown(value) for key, value in event.items()}
+
+
+def _shown(value: Any) -> Any:
+    """Return a value without secrets, as the renderers would write it: what they do not know, they ask for its repr."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, Mapping):
+        return {
+            _shown(key): HIDDEN if each and is_credential(str(key)) else _shown(each) for key, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return scrubbed(repr(value))

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from mien.errors import SettingsError
+from mien.errors import SettingsError, line_of
 from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX, VIDEO_PIXELS
+from mien.secrets import scrubbed
 
 CONFIG_VARIABLE = "MIEN_CONFIG"
 DEFAULT_CONFIG = Path("mien.yaml")
@@ -33,8 +34,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True, env_ignore_empty=True)
 
-    bus_url: str = Field("", description="Redis or Valkey for streams and counters; empty: what `mien up` recorded.")
-    jobs_url: str = Field("", description="Redis or Valkey for jobs; empty: what `mien up` recorded.")
+    bus_url: str = Field(
+        "", repr=False, description="Redis or Valkey for streams and counters; empty: what `mien up` recorded."
+    )
+    jobs_url: str = Field("", repr=False, description="Redis or Valkey for jobs; empty: what `mien up` recorded.")
     data_dir: Path = Field(Path(".mien"), description="Folder of uploads, results, caches and addresses.")
     exposure: Literal["local", "network"] = Field("local", description="Who may reach the dashboard.")
     host: str = Field("127.0.0.1", description="Address that the dashboard listens on.")
@@ -165,9 +168,11 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {key!r}: {first['msg']} (got {first.get('input')!r}){_hint(key)}") from None
+        raise SettingsError(
+            f"setting {key!r}: {first['msg']} (got {scrubbed(repr(first.get('input')))}){_hint(key)}"
+        ) from None
     except ValueError as error:
-        raise SettingsError(f"the settings file cannot be read: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"the settings file cannot be read: {line_of(error)}") from None
     return _with_recorded_brokers(settings)
 
 
@@ -175,7 +180,7 @@ def check_camera_name(name: str) -> str:
     """Return `name` when it can name a camera; raises SettingsError otherwise."""
     if not _CAMERA_NAME.fullmatch(name):
         raise SettingsError(
-            f"camera name {name!r} cannot be used: 1 to 64 letters, digits, dots, dashes or underscores,"
+            f"camera name {scrubbed(repr(name))} cannot be used: 1 to 64 letters, digits, dots, dashes or underscores,"
             " starting with a letter or digit"
         )
     return name

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import replace
 
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable, SourceError
+from mien.errors import BrokerUnavailable, SourceError, line_of
 from mien.logs import get_logger
 from mien.types import Camera, CameraState
 from producer.outage import Outage
@@ -114,7 +114,7 @@ class Heartbeat:
         except BrokerUnavailable as error:
             self._outage.failed(error)
         except Exception as error:  # the boundary of this thread: a camera that stops beating would look dead
-            log.error("the state of the camera could not be published", name=camera.name, error=str(error))
+            log.error("the state of the camera could not be published", name=camera.name, error=line_of(error))
         else:
             self._outage.passed()
 

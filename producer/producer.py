@@ -6,9 +6,10 @@ import threading
 import time
 from collections import deque
 
+from mien.address import Address
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable, SourceError, SourceLost, UnknownSource
-from mien.logs import get_logger, without_password
+from mien.errors import BrokerUnavailable, SourceError, SourceLost, UnknownSource, line_of
+from mien.logs import get_logger
 from mien.settings import Settings, check_camera_name
 from mien.types import Camera, CameraState, Delivery, Frame
 from producer.backoff import Backoff
@@ -31,8 +32,8 @@ log = get_logger(__name__)
 class Producer:
     """Publishes the frames of `source` as camera `camera` until the source ends or `stop` is set.
 
-    `shown` is what people see as the source. `most_fps`, when not 0, thins a live source out; a paced source knows its
-    own rate.
+    `shown` is where the pictures come from, for people. `most_fps`, when not 0, thins a live source out; a paced source
+    knows its own rate.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Producer:
         bus: Bus,
         settings: Settings,
         *,
-        shown: str,
+        shown: Address,
         delivery: Delivery = "live",
         most_fps: float = 0.0,
         stop: threading.Event | None = None,
@@ -54,7 +55,7 @@ class Producer:
         self._stop = stop or threading.Event()
         self._outage = Outage()
         self._camera = check_camera_name(camera)
-        about = Camera(camera, CameraState.CONNECTING, source=without_password(shown), delivery=delivery)
+        about = Camera(camera, CameraState.CONNECTING, source=shown.shown, delivery=delivery)
         self._heartbeat = Heartbeat(bus, about, self._outage)
         self._way = self._delivery_way()
         self._period_s = 1 / most_fps if most_fps and isinstance(source, LiveSource) else 0.0
@@ -80,7 +81,7 @@ class Producer:
             self._way.finish()
             self._heartbeat.say(CameraState.ENDED)
         except SourceError as error:
-            self._heartbeat.say(CameraState.FAILED, str(error))
+            self._heartbeat.say(CameraState.FAILED, line_of(error))
             raise
         finally:
             self._heartbeat.stop()
@@ -92,12 +93,12 @@ class Producer:
                 self._play_once()
                 return
             except SourceLost as error:
-                reason = str(error)
+                reason = line_of(error)
             except UnknownSource as error:
                 # A camera that was there and is unplugged comes back some day; a wrong name never was there.
                 if not self._was_live or isinstance(self._source, PacedSource):
                     raise
-                reason = str(error)
+                reason = line_of(error)
             self._heartbeat.say(CameraState.NO_SIGNAL, reason)
             if self._live_since_s is not None and time.monotonic() - self._live_since_s > _GOOD_S:
                 backoff.reset()

@@ -8,6 +8,7 @@ import sys
 import threading
 from types import FrameType
 
+from mien.address import Address
 from mien.bus.bus import Bus
 from mien.settings import Settings, check_camera_name
 from mien.types import Delivery
@@ -16,8 +17,8 @@ from producer.sources.capture import set_up_opencv
 from producer.sources.choose import SourceRequest, make_source
 
 
-def run_camera(camera: str, source: str, settings: Settings, *, delivery: Delivery, wishes: SourceRequest) -> None:
-    """Produce camera `camera` from what `source` names, until it ends or SIGINT or SIGTERM comes.
+def run_camera(camera: str, source: Address, settings: Settings, *, delivery: Delivery, wishes: SourceRequest) -> None:
+    """Produce camera `camera` from what is at `source`, until it ends or SIGINT or SIGTERM comes.
 
     Raises SettingsError for a name that cannot be used, UnknownSource when there is no such source, SourceError when
     the camera has a producer already, BrokerUnavailable when there is no broker.

@@ -146,8 +146,8 @@ class SoakSite:
     def __init__(self, jobs: Jobs, folder: Path, pictures: Sequence[Path], videos: Sequence[Path]) -> None:
         self.jobs = jobs
         self._folder = folder
-        self._pictures = [Input(str(path), path.name) for path in pictures]
-        self._videos = [Input(str(path), path.name) for path in videos]
+        self._pictures = [Input.of(str(path), path.name) for path in pictures]
+        self._videos = [Input.of(str(path), path.name) for path in videos]
 
     def enqueue(self, name: str) -> list[JobView]:
         """Queue the jobs, with results in folders of that name."""

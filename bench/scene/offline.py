@@ -113,7 +113,7 @@ class JobsSite:
         """Do a job over files and return what it took; ends the bench when the job fails or takes too long."""
         self._runs += 1
         out = self._folder / f"out-{self._runs}"
-        items = [Input(str(path.absolute()), path.name) for path in paths]
+        items = [Input.of(str(path.absolute()), path.name) for path in paths]
         before_s = {pid: cpu_s(pid) for pid in self.pids}
         view = self.jobs.enqueue(kind, items, name="bench", out=out)
         deadline_s = time.monotonic() + timeout_s

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from dashboard.problems import Refused
 from mien.errors import InputError
-from mien.inputs.address import MemberAddress, member_of
 from mien.jobs.folder import Input
 
 MOST_PATHS = 1000
@@ -31,13 +30,11 @@ def check_inside(item: Input, roots: Sequence[Path]) -> Input:
 
     Raises Refused (403) when it is a link out of the roots, or not on this machine.
     """
-    member = member_of(item.address)
-    place = Path(member.archive if member else item.address)
-    real = place.resolve()
-    if not place.is_absolute() or not _is_inside(real, [root.resolve() for root in roots]):
+    place = item.address.archive or item.address
+    real = place.path.resolve() if place.is_path and place.path.is_absolute() else None
+    if real is None or not _is_inside(real, [root.resolve() for root in roots]):
         raise Refused(403, f"{item.label[:200]!r} leads out of the folders that the setting job_roots names")
-    address = str(real) if member is None else str(MemberAddress(member.kind, member.name, str(real)))
-    return Input(address, item.label)
+    return Input(item.address.moved_to(real), item.label)
 
 
 def _real(text: object, roots: Sequence[Path]) -> Path:

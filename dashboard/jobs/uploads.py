@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dashboard.pool import in_pool
 from dashboard.problems import NotFound, Refused
+from mien.address import Address
 from mien.errors import InputError, PictureError
 from mien.headers import picture as picture_header
 from mien.headers import video as videos
@@ -136,7 +137,7 @@ class Uploads:
         """Return what a job of an upload reads; raises InputError without files."""
         if not upload.labels:
             raise InputError("the upload has no files")
-        return [Input(str(path.absolute()), upload.labels[path]) for path in sorted(upload.labels)]
+        return [Input(Address.of_path(path.absolute()), upload.labels[path]) for path in sorted(upload.labels)]
 
     def finish(self, upload: Upload) -> None:
         """Forget an upload that is a job now."""

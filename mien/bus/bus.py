@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import redis
 
+from mien.address import Address
 from mien.bus.broker import broker_errors, connect
 from mien.bus.budget import Budget
 from mien.bus.clock import Clock
@@ -74,9 +75,9 @@ class Bus:
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
-        self.url = url
+        self.address = Address.of_broker(url)
         self._settings = settings
-        self._redis = connect(url, "bus")
+        self._redis = connect(self.address, "bus")
         self.clock = Clock(self._server_ns)
         self._direct = Direct(self._redis)
         self._publish = self._script("publish")
@@ -97,7 +98,7 @@ class Bus:
 
     def ping(self) -> None:
         """Raise BrokerUnavailable when Redis does not answer."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._redis.ping()
 
     # Frames: producer
@@ -114,7 +115,7 @@ class Bus:
             "width", frame.width, "height", frame.height, "delivery", frame.delivery,
         ]  # fmt: skip
         token = token or f"{frame.seq}:{frame.captured_ns}"
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             frame_id = self._publish(
                 [frames_key(frame.camera), counts_key(frame.camera)], [GROUP, backlog, skipped, token, *fields]
             )
@@ -124,19 +125,19 @@ class Bus:
         """Count frames that were captured but never published, as superseded."""
         if frames <= 0:
             return
-        with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
             pipe.hincrby(counts_key(camera), "captured", frames)
             pipe.hincrby(counts_key(camera), f"drop:{DropReason.SUPERSEDED}", frames)
             pipe.execute()
 
     def in_flight(self, camera: str) -> int:
         """Return how many frames of a camera are captured and not yet ended."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             return int(self._redis.xlen(frames_key(camera)))
 
     def flush(self, camera: str) -> int:
         """End every frame that nobody has read, as trimmed; the producer calls it when it ends."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             try:
                 return int(self._flush([frames_key(camera), counts_key(camera)], [GROUP]))
             except redis.ResponseError:  # no stream: nothing was ever published
@@ -155,7 +156,7 @@ class Bus:
         keys = [frames_key(camera) for camera in cameras]
         block = ("BLOCK", block_ms) if block_ms else ()
         command = ("XREADGROUP", "GROUP", GROUP, worker, "COUNT", READ_COUNT, *block, "STREAMS", *keys)
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             try:
                 answer = self._direct.ask(*command, *([">"] * len(keys)))
             except redis.ResponseError as error:
@@ -177,7 +178,7 @@ class Bus:
         """
         keep = {*live, worker}
         frames: list[Frame] = []
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             try:
                 consumers = cast(Any, self._redis.xinfo_consumers(frames_key(camera), GROUP))
             except redis.ResponseError:  # no stream or no group yet
@@ -208,7 +209,7 @@ class Bus:
             keys += (frames_key(camera), counts_key(camera), results_key(camera), view_key(camera))
             timing = "on_time" if result.on_time else "late"
             args += (result.frame_id, result.to_json(), timing, b"" if view is None else view.jpeg)
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             done = self._finish(keys, args)
         return [one == 1 for one in done]
 
@@ -225,7 +226,7 @@ class Bus:
         for (camera, reason), ids in frame_ids.items():
             keys += (frames_key(camera), counts_key(camera))
             args += (reason.value, len(ids), *ids)
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             dropped = self._drop(keys, args)
         return dict(zip(frame_ids, dropped, strict=True))
 
@@ -233,7 +234,7 @@ class Bus:
 
     def recent_results(self, camera: str, count: int = 20) -> list[FrameResult]:
         """Return the last results of a camera, newest first."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             entries = cast(Any, self._redis.xrevrange(results_key(camera), count=count))
         return [FrameResult.from_json(fields[b"result"]) for _, fields in entries]
 
@@ -265,14 +266,14 @@ class Bus:
 
     def put_view(self, view: View) -> None:
         """Store the newest view of a camera."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._redis.xadd(
                 view_key(view.camera), {"jpeg": view.jpeg, "frame_id": view.frame_id}, maxlen=2, approximate=False
             )
 
     def newest_view(self, camera: str) -> View | None:
         """Return the newest view of a camera, however old."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             entries = cast(Any, self._redis.xrevrange(view_key(camera), count=1))
         return view_of(camera, entries[0][1]) if entries else None
 
@@ -289,7 +290,7 @@ class Bus:
         """Publish where the frame budgets of cameras went, in one round trip; repeated about once a second."""
         if not budgets:
             return
-        with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=False) as pipe:
             for budget in budgets:
                 pipe.set(budget_key(budget.camera), budget.to_json(), px=BUDGET_TTL_MS)
             pipe.execute()
@@ -298,13 +299,13 @@ class Bus:
         """Return what workers last said about those of `cameras` that one reads now."""
         if not cameras:
             return {}
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             told = cast(Any, self._redis.mget([budget_key(camera) for camera in cameras]))
         return {camera: Budget.from_json(text) for camera, text in zip(cameras, told, strict=True) if text is not None}
 
     def watch(self, cameras: Iterable[str]) -> None:
         """Say that somebody watches these cameras; to be said again within 3 s."""
-        with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=False) as pipe:
             for camera in cameras:
                 pipe.set(watched_key(camera), 1, px=WATCH_TTL_MS)
             pipe.execute()
@@ -313,7 +314,7 @@ class Bus:
         """Return those of `cameras` that somebody watches."""
         if not cameras:
             return frozenset()
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             marks = cast(Any, self._redis.mget([watched_key(camera) for camera in cameras]))
         return frozenset(camera for camera, mark in zip(cameras, marks, strict=True) if mark is not None)
 
@@ -321,7 +322,7 @@ class Bus:
 
     def lease(self, camera: str, holder: str) -> bool:
         """Take or renew the right to be the producer of a camera, for 2 s; False while another one has it."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             key = lease_key(camera)
             if self._redis.set(key, holder, nx=True, px=LEASE_TTL_MS):
                 return True
@@ -332,18 +333,18 @@ class Bus:
 
     def release(self, camera: str) -> None:
         """Give the right to be the producer of a camera back."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._redis.delete(lease_key(camera))
 
     def put_camera(self, camera: Camera) -> None:
         """Publish the state of a camera, as of now; a producer repeats it every 0.5 s."""
         note = {**camera.to_dict(), "updated_ns": self.clock.now_ns()}
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._redis.hset(CAMERAS, camera.name, json.dumps(note))
 
     def forget_camera(self, camera: str) -> None:
         """Remove a camera, its streams and its account."""
-        with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
             pipe.hdel(CAMERAS, camera)
             for key in camera_keys(camera):
                 pipe.delete(key)
@@ -351,7 +352,7 @@ class Bus:
 
     def cameras(self) -> list[Camera]:
         """Return all cameras by name; one that should be live but whose heartbeat is over 2 s old has no signal."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             notes = cast(Any, self._redis.hgetall(CAMERAS))
         now_ns = self.clock.now_ns()
         return [camera_from_note(json.loads(notes[name]), now_ns) for name in sorted(notes)]
@@ -362,7 +363,7 @@ class Bus:
 
     def all_counts(self, cameras: Sequence[str]) -> dict[str, Counts]:
         """Return the accounts of several cameras, all numbers of the same moment."""
-        with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
             for camera in cameras:
                 pipe.hgetall(counts_key(camera))
                 pipe.xlen(frames_key(camera))
@@ -374,19 +375,19 @@ class Bus:
     def beat(self, worker: str, note: Mapping[str, object] | None = None) -> Workers:
         """Tell that a worker lives, for 1.5 s, and return who else does. `note` is shown to people."""
         told = json.dumps({} if note is None else note)
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             live, dead = self._beat([WORKERS, WORKER_NOTES], [worker, HEARTBEAT_TTL_MS, told])
         return Workers(tuple(name.decode() for name in live), tuple(name.decode() for name in dead))
 
     def leave(self, worker: str) -> None:
         """Take a worker off the list, after it ended all its frames."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._beat([WORKERS, WORKER_NOTES], [worker, 0])
 
     def workers(self) -> dict[str, dict[str, Any]]:
         """Return the live workers and the note of each."""
         now_ms = self.clock.now_ns() // 1_000_000
-        with broker_errors(self.url), self._redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
             pipe.zrangebyscore(WORKERS, now_ms, "+inf")
             pipe.hgetall(WORKER_NOTES)
             live, notes = pipe.execute()
@@ -398,7 +399,7 @@ class Bus:
         return Script(self._direct, (resources.files("mien.bus") / "lua" / f"{name}.lua").read_text())
 
     def _server_ns(self) -> int:
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             seconds, microseconds = self._redis.time()
         return (seconds * 1_000_000 + microseconds) * 1000
 
@@ -422,7 +423,7 @@ class Bus:
         return [frame for frame in frames if frame.delivery == "lossless"]
 
     def _last_ids(self, cameras: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
-        with broker_errors(self.url), self._redis.pipeline(transaction=False) as pipe:
+        with broker_errors(self.address), self._redis.pipeline(transaction=False) as pipe:
             for camera in cameras:
                 pipe.xrevrange(key(camera), count=1)
             answers = pipe.execute()
@@ -432,6 +433,6 @@ class Bus:
     def _xread(self, streams: dict[str, str], block_ms: int, count: int | None) -> list[tuple[bytes, Any]]:
         if not streams:
             return []
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             answer = self._redis.xread(cast(Any, streams), block=block_ms or None, count=count)
         return [(key, entries) for key, entries in streams_of(answer) if entries]

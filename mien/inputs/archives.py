@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from mien.errors import PictureError
+from mien.errors import PictureError, line_of
 
 PIECE_BYTES = 1 << 20
 # No photo is packed to less than a 200th. Small members may be: a white page, a test picture.
 MOST_RATIO = 200
 RATIO_FROM_BYTES = 64 << 20
 _LONGEST_HEADER = 1 << 20
+_LONGEST_REASON = 200
 _DAMAGES = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, struct.error, OverflowError
 )  # fmt: skip
@@ -86,7 +87,9 @@ class ZipArchive:
         try:
             self._zip = zipfile.ZipFile(file)
         except (*_DAMAGES, NotImplementedError, OSError) as error:
-            raise ArchiveDamaged(f"the zip archive is damaged or truncated ({_line(error)}): fetch it again") from error
+            raise ArchiveDamaged(
+                f"the zip archive is damaged or truncated ({line_of(error, _LONGEST_REASON)}): fetch it again"
+            ) from error
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
             if not info.is_dir():
@@ -108,7 +111,9 @@ class ZipArchive:
             with self._zip.open(info) as file:
                 yield from _counted(cast(BinaryIO, file), max_bytes)
         except (*_DAMAGES, NotImplementedError, RuntimeError, KeyError, OSError) as error:
-            raise PictureError(f"is damaged in its archive ({_line(error)}): make the archive again") from error
+            raise PictureError(
+                f"is damaged in its archive ({line_of(error, _LONGEST_REASON)}): make the archive again"
+            ) from error
 
     def close(self) -> None:
         """Close the archive's file."""
@@ -300,8 +305,4 @@ def _counted(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 def _told(error: BaseException, what: str) -> PictureError:
     if isinstance(error, PictureError):
         return error
-    return ArchiveDamaged(f"{what} is damaged or truncated ({_line(error)}): fetch it again")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return ArchiveDamaged(f"{what} is damaged or truncated ({line_of(error, _LONGEST_REASON)}): fetch it again")

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO
 
-from mien.errors import PictureError, RuntimeMissing
-from mien.inputs.address import MemberAddress, is_local, member_of
+from mien.address import Address
+from mien.errors import PictureError, RuntimeMissing, line_of
 from mien.inputs.archives import PIECE_BYTES, Archive, open_archive
 from mien.inputs.remote import open_remote, remote_pieces
 
@@ -25,7 +25,7 @@ _AT_ONCE_BYTES = 32 << 20
 _TRUST_REMOTE_S = 600.0
 
 
-def open_input(address: str, max_bytes: int, timeout_s: float = 30.0) -> bytes:
+def open_input(address: Address, max_bytes: int, timeout_s: float = 30.0) -> bytes:
     """Return the bytes of one input; see `Fetcher.read`. For many inputs use one Fetcher."""
     with Fetcher(timeout_s) as fetcher:
         return fetcher.read(address, max_bytes)
@@ -41,7 +41,7 @@ class Fetcher:
     def __init__(self, timeout_s: float = 30.0) -> None:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._open: tuple[tuple[str, object], Archive] | None = None
+        self._open: tuple[tuple[Address, object], Archive] | None = None
 
     def __enter__(self) -> Fetcher:
         return self
@@ -54,7 +54,7 @@ class Fetcher:
         with self._lock:
             self._forget()
 
-    def read(self, address: str, max_bytes: int) -> bytes:
+    def read(self, address: Address, max_bytes: int) -> bytes:
         """Return the bytes of an input; raises PictureError, with the reason, whatever is wrong with it.
 
         Nothing larger than `max_bytes` is read, and an address elsewhere must answer within the time-out.
@@ -64,45 +64,44 @@ class Fetcher:
         except MemoryError as error:
             raise PictureError("does not fit into memory: scale it down first") from error
 
-    def copy(self, address: str, file: IO[bytes], max_bytes: int) -> None:
+    def copy(self, address: Address, file: IO[bytes], max_bytes: int) -> None:
         """Write the bytes of an input to `file`, piece by piece; raises as `read` does, and OSError."""
         for piece in self.pieces(address, max_bytes):
             file.write(piece)
 
-    def pieces(self, address: str, max_bytes: int) -> Iterator[bytes]:
+    def pieces(self, address: Address, max_bytes: int) -> Iterator[bytes]:
         """Yield the bytes of an input in pieces of about a megabyte; raises as `read` does."""
-        member = member_of(address)
         try:
-            if member is not None:
+            if address.archive is not None:
                 with self._lock:
-                    yield from self._member_pieces(member, max_bytes)
-            elif is_local(address):
-                yield from _local_pieces(address, max_bytes)
+                    yield from self._member_pieces(address.archive, address.name, max_bytes)
+            elif address.is_path:
+                yield from _local_pieces(address.path, max_bytes)
             else:
                 yield from remote_pieces(address, max_bytes, self._timeout_s)
         except RuntimeMissing as error:
-            raise PictureError(str(error)) from error
+            raise PictureError(line_of(error)) from error
 
-    def member_names(self, archive: str) -> Iterator[str]:
+    def member_names(self, archive: Address) -> Iterator[str]:
         """Yield the names of the files in an archive; raises PictureError where it cannot be read."""
         with self._lock:
             for member in self._archive(archive).members():
                 yield member.name
 
-    def _member_pieces(self, member: MemberAddress, max_bytes: int) -> Iterator[bytes]:
-        archive = self._archive(member.archive)
-        if not member.name:  # it could not be listed: what is wrong with it now?
+    def _member_pieces(self, within: Address, name: str, max_bytes: int) -> Iterator[bytes]:
+        archive = self._archive(within)
+        if not name:  # it could not be listed: what is wrong with it now?
             deque(archive.members(), maxlen=0)
             raise PictureError("the archive holds no pictures")
-        yield from archive.pieces(member.name, max_bytes)
+        yield from archive.pieces(name, max_bytes)
 
-    def _archive(self, address: str) -> Archive:
+    def _archive(self, address: Address) -> Archive:
         """Return an archive, opened only if it is not the one that is open, and unchanged."""
-        key = _state(address) if is_local(address) else int(time.monotonic() / _TRUST_REMOTE_S)
+        key = _state(address.path) if address.is_path else int(time.monotonic() / _TRUST_REMOTE_S)
         if self._open is not None and self._open[0] == (address, key):
             return self._open[1]
         self._forget()
-        file = _open_local(address) if is_local(address) else open_remote(address, self._timeout_s)
+        file = _open_local(address.path) if address.is_path else open_remote(address, self._timeout_s)
         try:
             archive = open_archive(file)
         except BaseException:
@@ -117,8 +116,8 @@ class Fetcher:
             self._open = None
 
 
-def _local_pieces(address: str, max_bytes: int) -> Iterator[bytes]:
-    with _open_local(address) as file:
+def _local_pieces(path: Path, max_bytes: int) -> Iterator[bytes]:
+    with _open_local(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise PictureError(f"the file has {size} bytes, more than the {max_bytes} allowed")
@@ -134,8 +133,7 @@ def _local_pieces(address: str, max_bytes: int) -> Iterator[bytes]:
             raise PictureError(f"the file cannot be read: {error.strerror or error}") from error
 
 
-def _open_local(address: str) -> BinaryIO:
-    path = Path(address)
+def _open_local(path: Path) -> BinaryIO:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             raise PictureError("is not a file")
@@ -146,9 +144,9 @@ def _open_local(address: str) -> BinaryIO:
         raise PictureError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _state(address: str) -> object:
+def _state(path: Path) -> object:
     try:
-        found = Path(address).stat()
+        found = path.stat()
     except (OSError, ValueError):
         return None  # opening it says what is wrong
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -16,19 +16,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from mien.errors import InputError, MienError, PictureError
-from mien.inputs.address import (
-    MemberAddress,
-    archive_kind,
-    harmless,
-    is_local,
-    member_label,
-    member_of,
-    plain_text,
-    scheme_of,
-)
+from mien.address import Address, archive_kind, member_label, plain_text
+from mien.errors import InputError, MienError, PictureError, line_of
 from mien.inputs.fetch import Fetcher
-from mien.inputs.remote import RemoteFolder, as_local, check_no_keys, check_scheme
+from mien.inputs.remote import RemoteFolder, check_no_keys, check_scheme
 from mien.jobs.request import Input
 
 _MAGIC = re.compile(r"[*?[]")
@@ -143,21 +134,19 @@ class _Finder:
     def add(self, text: str, *, listed: bool = False) -> None:
         """Add what one text means."""
         before = self.met
-        local = text if is_local(text) or _mode(text) else as_local(text)  # a file may be called a::b.jpg
-        member = member_of(text) if local is None else None
-        if member is not None:
-            outer = member.archive if not is_local(member.archive) else _absolute(member.archive)
-            self._archive(outer, harmless(member.archive), member.name)
-        elif local is not None:
-            self._local(local, listed)
+        address = Address.of_path(text) if _mode(text) else Address.of_input(text)  # a file may be called a::b.jpg
+        if address.archive is not None:
+            self._archive(_at_its_place(address.archive), address.archive.shown, address.name)
+        elif address.is_path:
+            self._local(str(address.path), listed)
         else:
-            self._elsewhere(text, listed)
+            self._elsewhere(address, listed)
         if before == self.met:
-            self._nothing(text, listed)
+            self._nothing(address, listed)
 
-    def _nothing(self, text: str, listed: bool) -> None:
-        shown = harmless(text)
-        if stat.S_ISDIR(_mode(text)) if is_local(text) else text.endswith("/"):
+    def _nothing(self, address: Address, listed: bool) -> None:
+        shown, text = address.shown, address.secret()
+        if stat.S_ISDIR(_mode(text)) if address.is_path else text.endswith("/"):
             looked = f"looked for {', '.join(sorted(self.wanted.suffixes))} in it and its folders"
             reason = f"no {self.wanted.noun} in {shown}: {'; '.join([*self.notes, looked])}"
         else:
@@ -178,7 +167,7 @@ class _Finder:
         elif _MAGIC.search(text):
             self._pattern(text)
         elif listed:
-            self._put(_absolute(text), plain_text(text), _absolute(text))
+            self._put(Address.of_path(_absolute(text)), plain_text(text), _absolute(text))
         else:
             raise InputError(f"{plain_text(text)} does not exist: check the path")
 
@@ -186,9 +175,9 @@ class _Finder:
         """Add a file, or what is in it when it is an archive."""
         key = self._real(text)
         if archive_kind(text):
-            self._archive(_absolute(text), plain_text(text), key=key)
+            self._archive(Address.of_path(_absolute(text)), plain_text(text), key=key)
         else:
-            self._put(_absolute(text), plain_text(text), key)
+            self._put(Address.of_path(_absolute(text)), plain_text(text), key)
 
     def _real(self, text: str) -> str:
         """Return where a file really is; its folder is looked up once."""
@@ -209,7 +198,7 @@ class _Finder:
                 if self.wanted.fits(name):
                     path = f"{base}/{name}"
                     key = os.path.realpath(path) if is_link else f"{folder.real}/{name}"
-                    self._put(path, plain_text(f"{shown}{name}"), key)
+                    self._put(Address.of_path(path), plain_text(f"{shown}{name}"), key)
                 elif archive_kind(name):
                     archives += 1
         if archives:
@@ -225,49 +214,54 @@ class _Finder:
             elif named or self.wanted.fits(text) or archive_kind(text):
                 self._file(text)
 
-    def _elsewhere(self, text: str, listed: bool) -> None:
-        check_no_keys(text)
-        if scheme_of(text) not in self.schemes:
-            self._check_scheme(text)
-        if archive_kind(harmless(text)) and not _MAGIC.search(harmless(text)):
-            self._archive(text, harmless(text))
+    def _elsewhere(self, address: Address, listed: bool) -> None:
+        check_no_keys(address)
+        if address.scheme not in self.schemes:
+            self._check_scheme(address)
+        name = address.secret_name()
+        if archive_kind(name) and not _MAGIC.search(name):
+            self._archive(address, address.shown)
             return
-        if listed and self.wanted.fits(harmless(text)) and not _MAGIC.search(text):
-            self._put(text, harmless(text), text)  # a list is believed: asking after each takes too long
+        is_pattern = _MAGIC.search(address.secret()) is not None
+        if listed and self.wanted.fits(name) and not is_pattern:
+            self._put_remote(address)  # a list is believed: asking after each takes too long
             return
         try:
-            for address in RemoteFolder(text, self.timeout_s).files():
-                if address == text or self.wanted.fits(harmless(address)):
-                    self._put(address, harmless(address), address)
-                elif archive_kind(address) and _MAGIC.search(text):
-                    self._archive(address, harmless(address))
+            for found in RemoteFolder(address, self.timeout_s).files():
+                if found == address or self.wanted.fits(found.secret_name()):
+                    self._put_remote(found)
+                elif archive_kind(found.secret()) and is_pattern:
+                    self._archive(found, found.shown)
         except PictureError as error:
             if not listed:
-                raise InputError(f"{harmless(text)}: {error}") from error
-            self._put(text, harmless(text), text)
+                raise InputError(f"{address}: {error}") from error
+            self._put_remote(address)
 
-    def _check_scheme(self, text: str) -> None:
+    def _check_scheme(self, address: Address) -> None:
         try:
-            check_scheme(text)
+            check_scheme(address)
         except PictureError as error:
-            raise InputError(f"{harmless(text)}: {error}") from error
-        self.schemes.add(scheme_of(text))
+            raise InputError(f"{address}: {error}") from error
+        self.schemes.add(address.scheme)
 
-    def _archive(self, address: str, label: str, pattern: str = "", key: str = "") -> None:
+    def _archive(self, address: Address, label: str, pattern: str = "", key: str = "") -> None:
         """Add the members of an archive, or the archive itself, which will fail, as far as it cannot be read."""
-        kind = archive_kind(harmless(address)) or "zip"
+        kind = archive_kind(address.secret_name()) or "zip"
+        key = key or address.secret()
         with Fetcher(self.timeout_s) as fetcher:
             try:
                 for name in fetcher.member_names(address):
                     if _is_hidden(name) or not _fits(name, pattern, self.wanted):
                         continue
-                    where = str(MemberAddress(kind, name, address))
-                    self._put(where, member_label(label, name), f"{key or address}::{name}")
+                    self._put(Address.of_member(kind, name, address), member_label(label, name), f"{key}::{name}")
             except MienError as error:
-                self.refused.append(f"{label}: {error}")
-                self._put(str(MemberAddress(kind, "", address)), label, f"{key or address}::")
+                self.refused.append(f"{label}: {line_of(error)}")
+                self._put(Address.of_member(kind, "", address), label, f"{key}::")
 
-    def _put(self, address: str, label: str, key: str) -> None:
+    def _put_remote(self, address: Address) -> None:
+        self._put(address, address.shown, address.secret())
+
+    def _put(self, address: Address, label: str, key: str) -> None:
         self.met += 1
         if key not in self.seen:
             self.seen.add(key)
@@ -300,7 +294,7 @@ def _walk(path: str, hidden: str | None) -> Iterator[_Folder]:
 
 def _called(given: Sequence[str]) -> str:
     """Return what to call a job: the last part of what was named first."""
-    first = harmless(given[0]) if given else ""
+    first = Address.of_input(given[0]).shown if given else ""
     name = "standard input" if first == "-" else first.rstrip("/").rsplit("/", 1)[-1] or first
     return name if len(given) == 1 else f"{name}, …"
 
@@ -315,6 +309,10 @@ def _mode(path: str) -> int:
 
 def _absolute(path: str) -> str:
     return str(Path(path).absolute())
+
+
+def _at_its_place(address: Address) -> Address:
+    return Address.of_path(address.path.absolute()) if address.is_path else address
 
 
 def _fits(name: str, pattern: str, wanted: InputRequest) -> bool:

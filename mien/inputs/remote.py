@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from mien.address import Address
 from mien.errors import InputError, PictureError, RuntimeMissing
-from mien.inputs.address import harmless, scheme_of
 from mien.inputs.archives import PIECE_BYTES
+from mien.secrets import WEB
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -41,7 +42,7 @@ _TIMEOUTS_A_LISTING = 20
 T = TypeVar("T")
 
 
-def open_filesystem(address: str, timeout_s: float) -> tuple[AbstractFileSystem, str]:
+def open_filesystem(address: Address, timeout_s: float) -> tuple[AbstractFileSystem, str]:
     """Return fsspec's file system for an address, and the path in it.
 
     Raises RuntimeMissing when a package for the scheme is not installed, PictureError when there is no such scheme.
@@ -50,17 +51,17 @@ def open_filesystem(address: str, timeout_s: float) -> tuple[AbstractFileSystem,
 
     check_scheme(address)
     try:
-        filesystem, path = fsspec.core.url_to_fs(address, **_options(scheme_of(address), timeout_s))
+        filesystem, path = fsspec.core.url_to_fs(address.to_open(), **_options(address.scheme, timeout_s))
     except Exception as error:
         raise told(error) from None
     return filesystem, path
 
 
-def check_scheme(address: str) -> None:
+def check_scheme(address: Address) -> None:
     """Raise RuntimeMissing when a package for the scheme is not installed, PictureError when nothing reads it."""
     import fsspec
 
-    scheme = scheme_of(address)
+    scheme = address.scheme
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
@@ -71,37 +72,30 @@ def check_scheme(address: str) -> None:
         raise PictureError(f"there is no way to read {scheme}:// addresses") from error
 
 
-def check_no_keys(address: str) -> None:
+def check_no_keys(address: Address) -> None:
     """Raise InputError for an address that holds the keys of a bucket, without repeating them."""
-    if scheme_of(address) in ("s3", "s3a", "gs", "gcs") and "@" in urlsplit(address).netloc:
+    if address.scheme in ("s3", "s3a", "gs", "gcs") and address.credentials() is not None:
         raise InputError(
-            f"{harmless(address)}: keys do not belong into an address, set them in the environment of `mien jobs work`"
+            f"{address}: keys do not belong into an address, set them in the environment of `mien jobs work`"
             " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3)"
         )
-
-
-def as_local(address: str) -> str | None:
-    """Return the path that a `file://` address means; None for any other."""
-    if scheme_of(address) not in ("file", "local"):
-        return None
-    return unquote(address.split("://", 1)[1]) if "://" in address else None
 
 
 class RemoteFolder:
     """A file, a folder or a pattern elsewhere. Raises PictureError for what does not answer or does not exist."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, address: Address, timeout_s: float) -> None:
         self._address = address
-        self._web = scheme_of(address) in ("http", "https")
+        self._web = address.scheme in WEB
         self._timeout_s = timeout_s
         self._filesystem, self._path = in_time(lambda: open_filesystem(address, timeout_s), timeout_s)
 
-    def files(self) -> list[str]:
+    def files(self) -> list[Address]:
         """Return the addresses of the files that are meant, sorted; a single file's is the address itself."""
         if re.search(r"\*" if self._web else r"[*?[]", self._path):
             found = self._listed(lambda: self._filesystem.glob(self._path))
             return [self._child(path) for path in sorted(found)]
-        if "::" in self._address or (self._web and not self._path.endswith("/")):
+        if "::" in self._address.secret() or (self._web and not self._path.endswith("/")):
             return [self._address]
         if not self._web and in_time(lambda: self._filesystem.info(self._path), self._timeout_s)["type"] == "file":
             return [self._address]
@@ -112,14 +106,14 @@ class RemoteFolder:
     def _listed(self, work: Callable[[], Any]) -> list[str]:
         return list(in_time(work, _TIMEOUTS_A_LISTING * self._timeout_s))
 
-    def _child(self, path: str) -> str:
-        asked = urlsplit(self._address)
+    def _child(self, path: str) -> Address:
+        asked = urlsplit(self._address.to_open())
         if asked.hostname and asked.hostname not in self._path.lower():  # the host is not part of fsspec's path
-            return f"{asked.scheme}://{asked.netloc}/{path.lstrip('/')}"
-        return str(self._filesystem.unstrip_protocol(path))
+            return Address.of_input(f"{asked.scheme}://{asked.netloc}/{path.lstrip('/')}")
+        return Address.of_input(str(self._filesystem.unstrip_protocol(path)))
 
 
-def open_remote(address: str, timeout_s: float) -> BinaryIO:
+def open_remote(address: Address, timeout_s: float) -> BinaryIO:
     """Return a file elsewhere for reading at any position; each answer must come in time. Raises PictureError."""
 
     def opened() -> BinaryIO:
@@ -130,14 +124,14 @@ def open_remote(address: str, timeout_s: float) -> BinaryIO:
     return io.BufferedReader(_Patient(in_time(opened, timeout_s), timeout_s), PIECE_BYTES)
 
 
-def remote_pieces(address: str, max_bytes: int, timeout_s: float) -> Iterator[bytes]:
+def remote_pieces(address: Address, max_bytes: int, timeout_s: float) -> Iterator[bytes]:
     """Yield a file elsewhere in pieces; raises PictureError, with the reason, whatever is wrong with it."""
     deadline_s = time.monotonic() + _TIMEOUTS_A_PICTURE * timeout_s
 
     def opened() -> Any:
         filesystem, path = open_filesystem(address, timeout_s)
         # A web server that knows no ranges would send all of a file at once: read it as it comes.
-        streamed = {"block_size": 0} if scheme_of(address) in ("http", "https") else {}
+        streamed = {"block_size": 0} if address.scheme in WEB else {}
         return filesystem.open(path, "rb", **streamed)
 
     file = in_time(opened, timeout_s)
@@ -209,7 +203,7 @@ def _options(scheme: str, timeout_s: float) -> dict[str, Any]:
     if scheme in ("s3", "s3a"):
         config = {"connect_timeout": _CONNECT_S, "read_timeout": timeout_s, "retries": {"max_attempts": 2}}
         return {"config_kwargs": config}
-    if scheme in ("http", "https"):
+    if scheme in WEB:
         try:
             from aiohttp import ClientTimeout
         except ImportError:

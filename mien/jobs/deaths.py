@@ -6,6 +6,7 @@ from typing import cast
 
 import redis
 
+from mien.address import Address
 from mien.bus.broker import broker_errors
 from mien.jobs.queue import rq_id
 from mien.jobs.steps import Call
@@ -23,8 +24,8 @@ class Deaths:
     machines may go away, but hardly always in the middle of the same picture.
     """
 
-    def __init__(self, url: str, connection: redis.Redis, ttl_s: int) -> None:
-        self._url = url
+    def __init__(self, address: Address, connection: redis.Redis, ttl_s: int) -> None:
+        self._address = address
         self._redis = connection
         self._ttl_s = ttl_s
 
@@ -32,7 +33,7 @@ class Deaths:
         """Count a death over an RQ job; returns whether no other worker should try."""
         key = _key(job_id)
         at, last, same, total = (f"{name}:{part}" for part in _PARTS)
-        with broker_errors(self._url):
+        with broker_errors(self._address):
             place, before, count, deaths = cast("list[bytes | None]", self._redis.hmget(key, at, last, same, total))
             in_place = int(count or 0) + 1 if (place or b"") == before else 1
             in_all = int(deaths or 0) + 1
@@ -42,20 +43,20 @@ class Deaths:
 
     def at(self, job_id: str, attempt: int, step: Call, place: str) -> None:
         """Say where a step is; empty while it begins, which is no input's fault."""
-        with broker_errors(self._url):
+        with broker_errors(self._address):
             self._redis.hset(_key(job_id), f"{rq_id(job_id, attempt, step.step)}:at", place)
 
     def count(self, job_id: str, attempt: int, step: Call) -> int:
         """Return how many workers died in a row where the last one died; 0 when that was at a step's beginning."""
         name = rq_id(job_id, attempt, step.step)
-        with broker_errors(self._url):
+        with broker_errors(self._address):
             last, same = cast("list[bytes | None]", self._redis.hmget(_key(job_id), f"{name}:last", f"{name}:same"))
         return int(same or 0) if last else 0
 
     def forget(self, job_id: str, attempt: int, step: Call) -> None:
         """Say that a step has stored more than it had, or is finished."""
         name = rq_id(job_id, attempt, step.step)
-        with broker_errors(self._url):
+        with broker_errors(self._address):
             self._redis.hdel(_key(job_id), *(f"{name}:{part}" for part in _PARTS))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from mien.address import Address
 from mien.bus.broker import broker_errors, connect
 from mien.errors import InputError, JobConflict, JobError, JobNotStored
 from mien.formats import check_priority
@@ -77,8 +78,9 @@ class Jobs(JobStore):
     """The jobs of one broker. Every method raises BrokerUnavailable when the broker does not answer."""
 
     def __init__(self, url: str, settings: Settings) -> None:
-        super().__init__(url, connect(url, "jobs"), settings)
-        self.deaths = Deaths(url, self.redis, settings.job_ttl_s)
+        address = Address.of_broker(url)
+        super().__init__(address, connect(address, "jobs"), settings)
+        self.deaths = Deaths(address, self.redis, settings.job_ttl_s)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Jobs:
@@ -150,7 +152,7 @@ class Jobs(JobStore):
             self._call_too(existing.id, inputs.webhook)
             return existing
         _make_writable(inputs.out)
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             if self.redis.exists(record_key(job_id)):
                 raise JobConflict(f"job {job_id} is queued already")
         try:
@@ -222,7 +224,7 @@ class Jobs(JobStore):
         """Say how fast a chunk was read, for the size of the next job's chunks."""
         if photos_per_s <= 0:
             return
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             known = cast("bytes | None", self.redis.get(_SPEED))
             mean = photos_per_s if known is None else 0.8 * float(known) + 0.2 * photos_per_s
             self.redis.set(_SPEED, f"{mean:.4g}")
@@ -251,7 +253,7 @@ class Jobs(JobStore):
     def _chunk_size(self) -> int:
         if self.settings.chunk_size:
             return self.settings.chunk_size
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             known = cast("bytes | None", self.redis.get(_SPEED))
         wanted = round(float(known) * _CHUNK_S) if known else _CHUNK_FIRST
         return max(_CHUNK_LEAST, min(_CHUNK_MOST, wanted))

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast, overload
 from urllib.parse import urlsplit
 
+from mien.address import Address
 from mien.errors import JobError
 
 JobKind = Literal["photos", "video", "evaluation"]
@@ -40,21 +41,21 @@ _OFFSET_BYTES = 8
 class Input:
     """Something to read: where it lies, how people call it, and for an evaluation, its true emotion.
 
-    `address` is an absolute local path or an fsspec address such as `s3://bucket/a.jpg`.
+    `address` is an absolute local path, an fsspec address such as `s3://bucket/a.jpg`, or a member of an archive.
     """
 
-    address: str
+    address: Address
     label: str
     truth: str = ""
 
-    @property
-    def path(self) -> Path:
-        """The address as a local path; only for an address that is one."""
-        return Path(self.address)
+    @classmethod
+    def of(cls, address: str, label: str, truth: str = "") -> Input:
+        """Return the input at an address as it is written and stored."""
+        return cls(Address.of_input(address), label, truth)
 
     def to_line(self) -> bytes:
         """Return the input as a line of items.jsonl."""
-        parts = [self.address, self.label, self.truth] if self.truth else [self.address, self.label]
+        parts = [self.address.secret(), self.label, *([self.truth] if self.truth else [])]
         return json.dumps(parts, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
@@ -63,7 +64,7 @@ class Input:
         parts = json.loads(line)
         if not (isinstance(parts, list) and 2 <= len(parts) <= 3 and all(isinstance(part, str) for part in parts)):
             raise ValueError(f"{line[:80]!r} is not an input")
-        return cls(*parts)
+        return cls.of(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Inputs:
     chunk_size: int
     items: Sequence[Input]
     options: Options = field(default_factory=lambda: MappingProxyType({}))
-    webhook: str = ""
+    webhook: str = field(default="", repr=False)
 
     @property
     def annotate(self) -> bool:
@@ -187,13 +188,13 @@ def check_webhook(address: str) -> str:
     """Return the address of a webhook, or nothing; raises JobError for one that must not be called."""
     if not address:
         return ""
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or len(address) > 2000 or not address.isprintable() or " " in address:
-        raise JobError(f"webhook {address[:80]!r} cannot be used: it must be an http or https address")
+        raise JobError(f"webhook '{Address.of_program(address)}' cannot be used: it must be an http or https address")
     return address
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 import redis
 
+from mien.address import Address
 from mien.bus.broker import broker_errors
 from mien.formats import Priority, check_priority
 from mien.jobs.queue import JobQueue
@@ -62,8 +63,8 @@ def _keys(job_id: str) -> tuple[str, ...]:
 class JobStore:
     """The records of one broker. Every method raises BrokerUnavailable when the broker does not answer."""
 
-    def __init__(self, url: str, connection: redis.Redis, settings: Settings) -> None:
-        self.url = url
+    def __init__(self, address: Address, connection: redis.Redis, settings: Settings) -> None:
+        self.address = address
         self.settings = settings
         self.redis = connection
         self._queues = JobQueue(connection, settings)
@@ -73,14 +74,14 @@ class JobStore:
 
     def ping(self) -> None:
         """Raise BrokerUnavailable when the broker does not answer."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self.redis.ping()
 
     def advance(self, job_id: str, states: Iterable[JobState], attempt: int | None = None, **fields: str) -> bool:
         """Set fields of a job's record if it is in one of `states` (and at this attempt); say whether it was."""
         allowed = "".join(f"{state}," for state in states)
         pairs = [part for pair in fields.items() for part in pair]
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             moved = self._advance(
                 keys=[record_key(job_id)], args=[allowed, "" if attempt is None else str(attempt), *pairs]
             )
@@ -88,7 +89,7 @@ class JobStore:
 
     def is_wanted(self, job_id: str, attempt: int) -> bool:
         """Say whether an attempt is still to be worked on: not cancelled, not replaced by a retry."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             state, current = self.redis.hmget(record_key(job_id), "state", "attempt")
         return state in (b"queued", b"running") and current == str(attempt).encode()
 
@@ -103,22 +104,22 @@ class JobStore:
         for part, tally in tallies.items():
             numbers: Sequence[str | int] = tally.numbers if tally else ("", "", "", "", "")
             values += [str(part), *numbers, failures_to_json(tally.failures) if tally else ""]
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             self._tally(keys=[record_key(job_id), parts_key(job_id), failures_key(job_id)], args=values)
 
     def _newest(self, limit: int) -> Views:
         """Return the newest jobs, the newest first."""
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             ids = [key.decode() for key in cast(Iterable[bytes], self.redis.zrevrange(_INDEX, 0, max(0, limit - 1)))]
         views = self._read(ids)
         expired = set(ids) - {view.id for view in views}
         if expired:
-            with broker_errors(self.url):
+            with broker_errors(self.address):
                 self.redis.zrem(_INDEX, *expired)
         return views
 
     def _read(self, ids: Sequence[str], *, existed: bool = False) -> Views:
-        with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
             for job_id in ids:
                 pipe.hgetall(record_key(job_id))
                 pipe.hgetall(failures_key(job_id))
@@ -133,7 +134,7 @@ class JobStore:
         """Return a job that has not ended and asks for the same."""
         if not digest:
             return None
-        with broker_errors(self.url):
+        with broker_errors(self.address):
             job_id = cast("bytes | None", self.redis.get(f"mien:same:{digest}"))
         views = self._read([job_id.decode()], existed=True) if job_id else []
         return views[0] if views and not views[0].ended else None
@@ -144,7 +145,7 @@ class JobStore:
         """Store and queue a new job; False when its id is taken, or somebody asked for the same just now."""
         created = time.time()
         same_key = f"mien:same:{digest}"
-        with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
+        with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
             pipe.watch(record_key(job_id), same_key)  # type: ignore[no-untyped-call]
             if pipe.exists(record_key(job_id)) or self._same(digest) is not None:
                 return False
@@ -193,7 +194,7 @@ class JobStore:
         """Take a step out of its open group; queue and return what comes next if it was the last, else None."""
         key = open_key(job_id, attempt, group)
         while True:
-            with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
                 pipe.watch(key)  # type: ignore[no-untyped-call]
                 record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
                 if not _is_active(record, attempt):
@@ -217,7 +218,7 @@ class JobStore:
     def _end(self, job_id: str, attempt: int | None, state: JobState, reason: str, webhook: bool) -> bool:
         """End a job, and queue the call of its webhook in the same moment."""
         while True:
-            with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
                 pipe.watch(record_key(job_id))  # type: ignore[no-untyped-call]
                 record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
                 if not _is_active(record, attempt):
@@ -241,7 +242,7 @@ class JobStore:
         """Queue steps as a new attempt, unless somebody else begins one in this moment."""
         earlier: bytes | None = None
         while True:
-            with broker_errors(self.url), self.redis.pipeline(transaction=True) as pipe:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
                 pipe.watch(record_key(job_id))  # type: ignore[no-untyped-call]
                 record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
                 current = record.get(b"attempt")

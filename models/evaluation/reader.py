@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import PictureError
+from mien.errors import PictureError, line_of
 from mien.pixels import Crop, Grey, Rgb
 from mien.types import EMOTIONS, Box, Detection, Face
 from models.align import Square, cut, square_of
@@ -138,9 +138,9 @@ class FaceReader:
                     rows.append(row)
                     boxes[row] = box
                 except PictureError as error:
-                    failures[row] = str(error)
+                    failures[row] = line_of(error)
                 except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-                    failures[row] = f"cannot be analysed: {' '.join(str(error).split()) or type(error).__name__}"
+                    failures[row] = f"cannot be analysed: {line_of(error)}"
             if rows:
                 answers = self._classifier.read(crops)
                 shares = answers.probabilities.reshape(len(rows), len(changes), len(views), -1)

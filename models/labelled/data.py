@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.address import Address
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import open_input
 from mien.limits import BYTES_A_PIXEL, PHOTO_PIXELS, SMALLEST_FACE_PX
@@ -96,7 +97,7 @@ class FilePictures:
 
     def read(self, row: int) -> Rgb:
         """Return a picture; raises PictureError, with the reason, whatever is wrong with its file."""
-        data = open_input(str(self.paths[row].absolute()), self.max_pixels * BYTES_A_PIXEL)
+        data = open_input(Address.of_path(self.paths[row].absolute()), self.max_pixels * BYTES_A_PIXEL)
         try:
             return read_photo(data, self.max_pixels, self.smallest_face_px).pixels
         except MemoryError as error:

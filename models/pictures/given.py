@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import PictureError
-from mien.inputs.address import harmless, is_local
+from mien.address import Address
+from mien.errors import PictureError, line_of
 from mien.inputs.fetch import Fetcher, open_input
 from mien.limits import BYTES_A_PIXEL, PHOTO_PIXELS, SMALLEST_FACE_PX
 from mien.pixels import Rgb
@@ -61,14 +61,14 @@ def whole(rgb: Rgb) -> Photo:
 def name_of(given: GivenPicture) -> str:
     """Return what to call a picture: its path or address without a password, nothing for pixels."""
     if isinstance(given, str | Path):
-        return harmless(str(given))
-    return harmless(str(getattr(given, "filename", "") or ""))
+        return Address.of_input(str(given)).shown
+    return Address.of_input(str(getattr(given, "filename", "") or "")).shown
 
 
 def _of_file(given: str | Path, max_pixels: int, smallest_face_px: int, fetcher: Fetcher | None) -> Photo:
-    address = str(given)
-    if is_local(address):
-        address = str(Path(address).expanduser().absolute())
+    address = Address.of_input(str(given))
+    if address.is_path:
+        address = Address.of_path(address.path.expanduser().absolute())
     try:
         read = fetcher.read if fetcher else open_input
         return read_photo(read(address, max_pixels * BYTES_A_PIXEL), max_pixels, smallest_face_px)
@@ -107,4 +107,4 @@ def _of_pil(image: Image) -> Rgb:
         has_alpha = upright.has_transparency_data
         return _of_array(np.asarray(upright.convert("RGBA" if has_alpha else "RGB")))
     except (OSError, ValueError) as error:
-        raise PictureError(f"the PIL image cannot be read: {' '.join(str(error).split())}") from error
+        raise PictureError(f"the PIL image cannot be read: {line_of(error)}") from error

@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from mien.errors import PictureError
+from mien.errors import PictureError, line_of
 from mien.headers.animation import pictures_in
 from mien.headers.picture import PictureHeader as Header
 from mien.headers.picture import header_of as read_header
@@ -105,7 +105,7 @@ def _decode_jpeg(data: bytes, header: Header, shrink: int) -> Rgb:
                 raise
             return _pixels(data, header, strict=False, **sides)
     except (ValueError, KeyError) as error:  # KeyError: the library's word for "no frame header came"
-        why = "no picture in it" if isinstance(error, KeyError) else " ".join(str(error).split())
+        why = "no picture in it" if isinstance(error, KeyError) else line_of(error)
         raise PictureError(f"the JPEG picture is damaged or truncated ({why}): fetch it again") from error
 
 
@@ -138,8 +138,7 @@ def _decode_heif(data: bytes) -> Rgb:
         picture = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
         pixels = np.asarray(picture)
     except (OSError, ValueError, RuntimeError, EOFError, SyntaxError, LookupError, TypeError) as error:
-        why = " ".join(str(error).split())
-        raise PictureError(f"the HEIC picture is damaged or truncated ({why}): fetch it again") from error
+        raise PictureError(f"the HEIC picture is damaged or truncated ({line_of(error)}): fetch it again") from error
     return to_rgb(pixels if pixels.ndim == 2 else np.ascontiguousarray(_swapped(pixels)), data, None)
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mien.errors import PictureError, RuntimeMissing, VideoError
+from mien.errors import PictureError, RuntimeMissing, VideoError, line_of
 from mien.headers.picture import NAMES, picture_kind
 
 if TYPE_CHECKING:
@@ -65,14 +65,13 @@ def packets_of(
         except IndexError:  # PyAV trips over a track that begins in the middle, which is not the one wanted
             continue
         except av.error.FFmpegError as error:
-            broken(line_of(error))
+            broken(said_by(error))
         return
 
 
-def line_of(error: BaseException) -> str:
+def said_by(error: BaseException) -> str:
     """Return what FFmpeg said, in one line and without the path."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()) or type(error).__name__
+    return line_of(getattr(error, "strerror", None) or error)
 
 
 def need_av() -> None:
@@ -111,7 +110,7 @@ def _why_not(path: Path, error: Exception) -> str:
     picture = _picture_kind(head)
     if picture:
         return f"is not a video but a picture ({picture}): `mien photos enqueue` reads it"
-    return f"is not a video that can be read ({line_of(error)})"
+    return f"is not a video that can be read ({said_by(error)})"
 
 
 def _picture_kind(head: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from mien.errors import SourceLost, UnknownSource
 from producer.sources.capture import read_video
 from producer.sources.source import Grab, LiveSource
 
-_DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _SIZE = (1280, 720)
 
 
@@ -23,12 +21,6 @@ class Device(LiveSource):
         self._number = number
         self._fps = fps
         self._video = cv2.VideoCapture()
-
-    @classmethod
-    def number_in(cls, text: str) -> int | None:
-        """Return the number in `0` or `/dev/video0`, or None when `text` is something else."""
-        match = _DEVICE.fullmatch(text)
-        return int(match[1]) if match else None
 
     def open(self) -> None:
         """Open the camera; raises UnknownSource when there is none, SourceLost when it is busy."""

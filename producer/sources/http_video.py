@@ -10,12 +10,11 @@ import urllib.request
 from collections.abc import Callable
 from email.message import Message
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import cv2
 
-from mien.errors import PictureError, SourceLost, UnknownSource
-from mien.logs import without_password
+from mien.address import Address
+from mien.errors import PictureError, SourceLost, UnknownSource, line_of
 from mien.settings import Settings
 from producer.sources.capture import TIMEOUTS, check_size, read_video
 from producer.sources.jpeg import jpeg_size
@@ -33,9 +32,9 @@ class HttpVideo(LiveSource):
     file and is read at its own rate.
     """
 
-    def __init__(self, address: str, settings: Settings) -> None:
+    def __init__(self, address: Address, settings: Settings) -> None:
         self._address = address
-        self._shown = without_password(address)
+        self._shown = address.shown
         self._settings = settings
         self._answer: http.client.HTTPResponse | None = None
         self._parts: Multipart | None = None
@@ -57,7 +56,7 @@ class HttpVideo(LiveSource):
         if answer.headers.get("Content-Length"):
             answer.close()
             self._stored = True
-            self._video = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, TIMEOUTS)
+            self._video = cv2.VideoCapture(self._address.to_open(), cv2.CAP_FFMPEG, TIMEOUTS)
         else:
             self._video = _video_of(_Body(self._read_some))
         if not self._video.isOpened():
@@ -92,7 +91,7 @@ class HttpVideo(LiveSource):
             try:
                 jpeg = parts.next()
             except SourceLost as error:
-                raise SourceLost(f"{self._shown}: {error}") from None
+                raise SourceLost(f"{self._shown}: {line_of(error)}") from None
             captured_ns = time.monotonic_ns()
             try:
                 width, height = jpeg_size(jpeg, self._settings.photo_max_pixels)
@@ -123,12 +122,11 @@ class HttpVideo(LiveSource):
             answer = opener.open(urllib.request.Request(address), timeout=READ_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             error.close()
-            raise SourceLost(f"{self._shown} answers {error.code} {error.reason}") from None
+            raise SourceLost(f"{self._shown} answers {error.code} {line_of(error.reason)}") from None
         except (http.client.InvalidURL, ValueError) as error:
-            raise UnknownSource(f"{self._shown} is not an address: {without_password(str(error))}") from None
+            raise UnknownSource(f"{self._shown} is not an address: {line_of(error)}") from None
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise SourceLost(f"{self._shown} does not answer: {without_password(str(reason))}") from None
+            raise SourceLost(f"{self._shown} does not answer: {line_of(getattr(error, 'reason', error))}") from None
         if not isinstance(answer, http.client.HTTPResponse):
             raise UnknownSource(f"{self._shown} is not an http address")
         return answer
@@ -165,14 +163,14 @@ def _boundary(headers: Message) -> bytes:
     return str(headers.get_param("boundary") or "").encode("latin-1", "replace")
 
 
-def _opener(address: str) -> tuple[urllib.request.OpenerDirector, str]:
+def _opener(address: Address) -> tuple[urllib.request.OpenerDirector, str]:
     """Return what opens the address, and the address without its credentials, which go to its own host only."""
-    parts = urlsplit(address)
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    if parts.username is None:
+    bare = address.without_credentials().to_open()
+    credentials = address.credentials()
+    if credentials is None:
         return urllib.request.build_opener(), bare
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    passwords.add_password(None, bare, unquote(parts.username), unquote(parts.password or ""))
+    passwords.add_password(None, bare, *credentials)
     return urllib.request.build_opener(
         urllib.request.HTTPBasicAuthHandler(passwords), urllib.request.HTTPDigestAuthHandler(passwords)
     ), bare

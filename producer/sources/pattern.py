@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import cv2
 import numpy as np
 
+from mien.address import Address
 from mien.errors import UnknownSource
 from mien.pixels import Bgr
 from producer.sources.astronaut import portrait
@@ -33,11 +34,11 @@ class Pattern(PacedSource):
         self._face = np.empty((0, 0, 3), np.uint8)
 
     @classmethod
-    def from_address(cls, address: str, *, fps: float = 0.0) -> Pattern:
+    def from_address(cls, address: Address, *, fps: float = 0.0) -> Pattern:
         """Read `test://pattern?width=640&height=360&fps=25&faces=2`; raises UnknownSource on anything else."""
-        parts = urlsplit(address)
+        parts = urlsplit(address.secret())
         if parts.netloc != "pattern" or parts.path not in ("", "/"):
-            raise UnknownSource(f"{address!r} is not known; there is test://pattern")
+            raise UnknownSource(f"'{address}' is not known; there is test://pattern")
         values = dict(_USUAL)
         for name, text in parse_qsl(parts.query, keep_blank_values=True):
             values[name] = _number(name, text)

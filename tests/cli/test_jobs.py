@@ -46,16 +46,16 @@ def small_evaluation(folder: Path) -> Evaluation:
 
 
 def two_videos(jobs: Jobs) -> str:
-    return jobs.enqueue("video", [Input("/a.mp4", "a.mp4"), Input("/b.mp4", "b.mp4")], name="two").id
+    return jobs.enqueue("video", [Input.of("/a.mp4", "a.mp4"), Input.of("/b.mp4", "b.mp4")], name="two").id
 
 
 def test_jobs_of_all_kinds_are_listed(terminal: Terminal) -> None:
     assert "no jobs yet" in terminal.run("list").stdout
-    pictures = [Input(f"/{number}.jpg", f"{number}.jpg") for number in range(1200)]
+    pictures = [Input.of(f"/{number}.jpg", f"{number}.jpg") for number in range(1200)]
     ids = [
         terminal.jobs.enqueue("photos", pictures, name="holiday").id,
         two_videos(terminal.jobs),
-        terminal.jobs.enqueue("evaluation", [Input("/a.jpg", "a.jpg", "happy")], name="mine").id,
+        terminal.jobs.enqueue("evaluation", [Input.of("/a.jpg", "a.jpg", "happy")], name="mine").id,
     ]
     terminal.jobs.advance(ids[1], ("queued",), 1, state="running")
     terminal.jobs.report(ids[1], {"0-analyse-0": Tally(units=(250, 1000))})
@@ -87,7 +87,7 @@ def test_a_job_is_shown_in_its_own_words(terminal: Terminal) -> None:
 
 def test_odd_names_of_files_do_nothing_to_a_terminal(terminal: Terminal) -> None:
     odd = "\x1b]0;title\x07\n\udcff.jpg"
-    job_id = terminal.jobs.enqueue("photos", [Input("/a.jpg", odd)], name=odd).id
+    job_id = terminal.jobs.enqueue("photos", [Input.of("/a.jpg", odd)], name=odd).id
     terminal.jobs.report(job_id, {0: Tally(0, 1, 0, (Failure(odd, "is empty"),))})
     for arguments in (("show", job_id), ("list",)):
         shown = terminal.run(*arguments).stdout
@@ -96,7 +96,7 @@ def test_odd_names_of_files_do_nothing_to_a_terminal(terminal: Terminal) -> None
 
 
 def test_a_job_that_has_ended_says_where_its_results_are(terminal: Terminal, tmp_path: Path) -> None:
-    view = terminal.jobs.enqueue("photos", [Input("/a.jpg", "a.jpg")], name="one", out=tmp_path / "out")
+    view = terminal.jobs.enqueue("photos", [Input.of("/a.jpg", "a.jpg")], name="one", out=tmp_path / "out")
     for name in ("results.csv", "results.parquet", "unrelated.txt"):
         (view.out / name).touch()
     (view.out / "annotated").mkdir()
@@ -115,7 +115,9 @@ def test_an_evaluation_that_has_ended_names_every_file_it_wrote_and_no_other(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     evaluation = small_evaluation(tmp_path)
-    view = terminal.jobs.enqueue("evaluation", [Input("/a.jpg", "a.jpg", "happy")], name="mine", out=tmp_path / "out")
+    view = terminal.jobs.enqueue(
+        "evaluation", [Input.of("/a.jpg", "a.jpg", "happy")], name="mine", out=tmp_path / "out"
+    )
     write_report(evaluation, view.out)
     terminal.jobs.report(view.id, {0: Tally(1, 0, 1)})
     terminal.jobs.end(view.id, 1, "done")

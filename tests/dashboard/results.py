@@ -86,7 +86,7 @@ def finish_evaluation(jobs: Jobs, job: JobView) -> None:
 
 def item(path: Path | str) -> Input:
     """Return an input of a job."""
-    return Input(str(path), str(path))
+    return Input.of(str(path), str(path))
 
 
 def summary() -> dict[str, Any]:

@@ -6,16 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from mien.logs import configure_logs, get_logger, without_password
-
-
-def test_user_and_password_of_an_address_are_hidden() -> None:
-    assert without_password("open rtsp://me:s3cret@10.0.0.7/live?x=1 now") == "open rtsp://***@10.0.0.7/live?x=1 now"
-    assert without_password("redis://:pw@bus:6379/0") == "redis://***@bus:6379/0"
-    assert without_password("mail me@example.org") == "mail me@example.org"
+from mien.address import Address
+from mien.logs import configure_logs, get_logger
 
 
 def test_events_are_json_without_passwords(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +21,39 @@ def test_events_are_json_without_passwords(capsys: pytest.CaptureFixture[str]) -
     event = json.loads(capsys.readouterr().err)
     assert event["event"] == "camera opened"
     assert "s3cret" not in json.dumps(event)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("secret", ["S3cr@et", "S3cr/et", "S3cr et"])
+def test_no_value_of_an_event_nor_a_traceback_shows_a_secret(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["json", "text"], secret: str
+) -> None:
+    address = f"rtsp://me:{secret}@10.0.0.7/live"
+    configure_logs("info", log_format)
+    log = get_logger("x")
+    log.info("nested", cameras=[{"door": {"source": address}}, (address,)], by={address: 1}, error=ValueError(address))
+    log.info("typed", address=Address.of_camera(address), password=secret)
+    try:
+        raise ValueError(f"cannot open {address}")
+    except ValueError:
+        log.exception("failed")
+    said = capsys.readouterr().err
+    assert "S3c" not in said
+    assert secret[3:] not in said
+    assert said.count("10.0.0.7") >= 6
+    assert "Traceback" in said
+
+
+def test_what_nobody_caught_is_printed_without_secrets() -> None:
+    code = (
+        "import threading; from mien.logs import print_crashes_without_secrets; print_crashes_without_secrets()\n"
+        "def open_it(): raise OSError('rtsp://me:S3cr' + '/et@10.0.0.7/live')\n"
+        "thread = threading.Thread(target=open_it); thread.start(); thread.join()\n"
+        "open_it()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert run.returncode == 1
+    assert run.stderr.count("OSError: rtsp://***@10.0.0.7/live") == 2
 
 
 def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:

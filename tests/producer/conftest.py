@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.address import Address
 from mien.bus.bus import Bus
 from mien.errors import MienError
 from mien.settings import Settings
@@ -74,9 +75,10 @@ class InThread:
         self._stop = threading.Event()
         self._settings = settings
         self._bus = Bus.from_settings(settings)
-        pictures = make_source(source, settings, SourceRequest(fps=fps, loop=loop))
+        address = Address.of_camera(source)
+        pictures = make_source(address, settings, SourceRequest(fps=fps, loop=loop))
         self._producer = Producer(
-            "lobby", pictures, self._bus, settings, shown=source, delivery=delivery, most_fps=fps, stop=self._stop
+            "lobby", pictures, self._bus, settings, shown=address, delivery=delivery, most_fps=fps, stop=self._stop
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

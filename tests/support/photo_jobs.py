@@ -22,5 +22,5 @@ def enqueue_photos(
 ) -> JobView:
     """Queue a job over picture files; `labels` are the names of uploads, without them the paths are."""
     names = labels if labels is not None else [str(path) for path in paths]
-    items = [Input(str(path.absolute()), label) for path, label in zip(paths, names, strict=True)]
+    items = [Input.of(str(path.absolute()), label) for path, label in zip(paths, names, strict=True)]
     return jobs.enqueue("photos", items, name=name, out=out, options={"annotate": annotate}, job_id=job_id)

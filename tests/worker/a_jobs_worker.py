@@ -23,7 +23,7 @@ def jobs_worker(jobs: Jobs, code: str, *arguments: str, log: Path | None = None)
     """Run `code`, a Python program, on the broker and the folder of `jobs`; what is left of it is killed at the end."""
     environment = {
         **os.environ,
-        "MIEN_JOBS_URL": jobs.url,
+        "MIEN_JOBS_URL": jobs.address.secret(),
         "MIEN_DATA_DIR": str(jobs.settings.data_dir),
         "PYTHONPATH": str(ROOT),
     }

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mien.address import Address
 from mien.bus.broker import connect
 from mien.bus.bus import Bus
 from mien.bus.plan import SavingsPlan
-from mien.errors import MienError
-from mien.logs import without_password
+from mien.errors import MienError, line_of
 from mien.machine import Machine, all_cores
 from mien.settings import Settings
 from mien.types import Camera, CameraState
@@ -91,9 +91,9 @@ def _tried(group: str, name: str, run: Callable[[], str]) -> Check:
     try:
         return Check(group, name, "ok", run())
     except MienError as error:
-        return Check(group, name, "failed", str(error))
+        return Check(group, name, "failed", line_of(error))
     except Exception as error:  # whatever a library raises is what the doctor is asked about
-        return Check(group, name, "failed", repr(error))
+        return Check(group, name, "failed", line_of(repr(error)))
 
 
 def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
@@ -171,20 +171,21 @@ def _broker(role: Literal["bus", "jobs"], url: str) -> Check:
             "brokers", name, "none", f"no address: `mien up` does not run here, and MIEN_{role.upper()}_URL is not set"
         )
 
+    address = Address.of_broker(url)
+
     def ask() -> str:
-        with connect(url, role) as client:
+        with connect(address, role) as client:
             started_s = time.perf_counter()
             client.ping()
             took_ms = 1000 * (time.perf_counter() - started_s)
             about: Any = client.info("server")
         kind = "Valkey" if "valkey_version" in about else "Redis"
         version = about.get("valkey_version") or about.get("redis_version", "")
-        return f"{kind} {version} at {without_password(url)} answers in {took_ms:.1f} ms"
+        return f"{kind} {version} at {address} answers in {took_ms:.1f} ms"
 
     check = _tried("brokers", name, ask)
     if check.state == "failed":
-        why = without_password(check.detail)
-        return Check("brokers", name, "failed", f"{without_password(url)} does not answer ({why}): is it running?")
+        return Check("brokers", name, "failed", f"{address} does not answer ({check.detail}): is it running?")
     return check
 
 
@@ -218,7 +219,7 @@ def _live(settings: Settings) -> Iterator[Check]:
 def _camera(camera: Camera) -> Check:
     state: State = "failed" if camera.state in _BAD_STATES else "ok" if camera.state == CameraState.LIVE else "none"
     size = f", {camera.width}×{camera.height} at {camera.fps:.3g} fps" if camera.width else ""
-    reason = f": {without_password(camera.reason)}" if camera.reason else ""
+    reason = f": {line_of(camera.reason)}" if camera.reason else ""
     return Check("cameras", camera.name, state, f"{camera.state.value}{size}{reason}")
 
 

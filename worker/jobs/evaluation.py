@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rq import Retry
 
+from mien.address import Address
 from mien.errors import InputError, JobError
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
@@ -168,7 +169,9 @@ def inputs_of(data: LabelledData) -> list[Input]:
     pictures = data.pictures
     if not isinstance(pictures, FilePictures):
         raise JobError(f"jobs read files, {data.source} is none of them: evaluate it here, without --enqueue")
-    return [Input(str(path.absolute()), str(path), _truth(data, row)) for row, path in enumerate(pictures.paths)]
+    return [
+        Input(Address.of_path(path.absolute()), str(path), _truth(data, row)) for row, path in enumerate(pictures.paths)
+    ]
 
 
 def options_of(data: LabelledData, wanted: EvaluationRequest) -> dict[str, Option]:

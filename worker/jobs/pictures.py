@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 
-from mien.errors import PictureError
-from mien.inputs.address import stem_of
+from mien.address import Address
+from mien.errors import PictureError, line_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs, atomic_file
 from mien.jobs.outputs import annotated_name
@@ -88,7 +88,7 @@ def fetch(index: int, item: Input, fetcher: Fetcher, limits: Limits) -> Fetched 
             return Fetched(index, item, data, 0)
         return Fetched(index, item, data, pixels_in_memory(header, limits.smallest_face_px))
     except PictureError as error:
-        return Unusable(index, item, str(error))
+        return Unusable(index, item, line_of(error))
 
 
 def decode(fetched: Fetched, limits: Limits) -> Opened | Unusable:
@@ -96,7 +96,7 @@ def decode(fetched: Fetched, limits: Limits) -> Opened | Unusable:
     try:
         return Opened(fetched.index, fetched.item, _read(fetched.data, limits), fetched.pixels)
     except PictureError as error:
-        return Unusable(fetched.index, fetched.item, str(error), fetched.pixels)
+        return Unusable(fetched.index, fetched.item, line_of(error), fetched.pixels)
 
 
 def analyse(analyzer: Analyzer, group: Sequence[Opened]) -> list[Analysed | Unusable]:
@@ -107,7 +107,7 @@ def analyse(analyzer: Analyzer, group: Sequence[Opened]) -> list[Analysed | Unus
         if len(group) > 1:
             return [result for each in group for result in analyse(analyzer, [each])]
         log.warning("picture cannot be analysed", picture=group[0].item.label, exc_info=True)
-        return [Unusable(group[0].index, group[0].item, f"cannot be analysed: {_line(error)}", group[0].held)]
+        return [Unusable(group[0].index, group[0].item, f"cannot be analysed: {line_of(error)}", group[0].held)]
     return [Analysed(each, found) for each, found in zip(group, faces, strict=True)]
 
 
@@ -125,7 +125,7 @@ def write(analysed: Analysed, inputs: Inputs, jpeg_quality: int) -> Entry:
         "faces": [face.to_dict() for face in photo.in_original(analysed.faces)],
     }
     if inputs.annotate:
-        entry["annotated"] = annotated_name(opened.index, stem_of(opened.item.address))
+        entry["annotated"] = annotated_name(opened.index, opened.item.address.stem)
         draw_faces(photo.pixels, analysed.faces)
         with atomic_file(inputs.out / entry["annotated"], synced=False) as file:
             file.write(encode_jpeg(photo.pixels, jpeg_quality))
@@ -134,7 +134,7 @@ def write(analysed: Analysed, inputs: Inputs, jpeg_quality: int) -> Entry:
 
 def _file(path: Path, max_pixels: int) -> bytes:
     with Fetcher() as fetcher:
-        return fetcher.read(str(path.absolute()), max_pixels * BYTES_A_PIXEL)
+        return fetcher.read(Address.of_path(path.absolute()), max_pixels * BYTES_A_PIXEL)
 
 
 def _read(data: bytes, limits: Limits) -> Photo:
@@ -142,7 +142,3 @@ def _read(data: bytes, limits: Limits) -> Photo:
         return read_photo(data, limits.max_pixels, limits.smallest_face_px)
     except MemoryError as error:
         raise PictureError("the picture does not fit into memory: scale it down first") from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 
-from mien.inputs.address import is_local, member_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
 from mien.machine import usable_cores
@@ -99,7 +98,7 @@ class ReadAhead:
     def _refill(self) -> None:
         while len(self._reading) < _READ_AHEAD and (following := next(self._items, None)):
             index, item = following
-            pool = self._here if _is_here(item.address) else self._elsewhere
+            pool = self._here if item.address.is_here else self._elsewhere
             self._reading.append(pool.submit(fetch, index, item, self._fetcher, self._limits))
         while len(self._decoding) < _DECODE_AHEAD and self._reading and self._reading[0].done():
             if not self._decode_next(wait=False):
@@ -220,10 +219,6 @@ class PhotoPipeline:
             else:
                 entries[result.index] = result.entry()
                 budget.give_back(result.held)
-
-
-def _is_here(address: str) -> bool:
-    return is_local(address) or member_of(address) is not None
 
 
 def _threads() -> int:

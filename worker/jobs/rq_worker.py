@@ -27,9 +27,9 @@ from rq.worker.base import WorkerStatus
 from rq.worker_registration import clean_worker_registry
 
 from mien.bus.broker import refuses_writes
-from mien.errors import BrokerUnavailable, JobError, MienError
+from mien.errors import BrokerUnavailable, JobError, MienError, line_of
 from mien.jobs.jobs import QUEUES
-from mien.logs import get_logger, without_password
+from mien.logs import get_logger
 from worker.jobs.processes import is_alive, pid_space
 
 BEAT_S = 5.0
@@ -92,7 +92,7 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
         try:
             self.register_death()
         except _AWAY as error:
-            log.warning("stopped without the broker", reason=_line(error))
+            log.warning("stopped without the broker", reason=line_of(error))
         log.info("worker stopped", worker=self.name)
 
     def _work_once(self, *, wait: bool) -> bool:
@@ -168,7 +168,7 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
             try:
                 self.beat()
             except redis.RedisError as error:
-                log.warning("beat missed", reason=_line(error))
+                log.warning("beat missed", reason=line_of(error))
 
     # Maintenance
 
@@ -257,7 +257,7 @@ def _wait_for_broker(error: Exception) -> None:
     """Wait a little if an error says that the broker is away or takes nothing; else raise it."""
     if isinstance(error, redis.ResponseError) and not refuses_writes(error):
         raise error
-    log.warning("waiting for the broker", reason=_line(error))
+    log.warning("waiting for the broker", reason=line_of(error))
     time.sleep(_BROKER_RETRY_S)
 
 
@@ -332,9 +332,5 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, AbandonedJobError):
         return "the workers that worked on it died each time: look at their logs"
     if isinstance(error, MienError | JobTimeoutException):
-        return _line(error)
-    return f"{type(error).__name__}: {_line(error)}"
-
-
-def _line(error: BaseException) -> str:
-    return without_password(" ".join(str(error).split())) or type(error).__name__
+        return line_of(error)
+    return f"{type(error).__name__}: {line_of(error)}"

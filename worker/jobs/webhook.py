@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mien.errors import JobError, MienError
+from mien.errors import JobError, MienError, line_of
 from mien.jobs.jobs import Jobs
 from mien.jobs.request import check_webhook
 from mien.jobs.steps import WEBHOOK
@@ -68,7 +68,7 @@ def post(opener: urllib.request.OpenerDirector, address: str, document: Mapping[
         error.close()
         raise WebhookFailed(f"the webhook answered with status {error.code}") from None
     except (OSError, ValueError) as error:  # URLError is an OSError; ValueError: http.client's own
-        raise WebhookFailed(f"the webhook does not answer: {getattr(error, 'reason', error)}") from None
+        raise WebhookFailed(f"the webhook does not answer: {line_of(getattr(error, 'reason', error))}") from None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

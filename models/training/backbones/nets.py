@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import keras
 from numpy.typing import NDArray
 
-from mien.errors import InputError, SettingsError
+from mien.errors import InputError, SettingsError, line_of
 from mien.types import EMOTIONS
 from models.nets import convnext
 from models.nets.architecture import FAMILY, Architecture
@@ -127,8 +127,9 @@ class Application:
         try:
             return applications.build(self.backbone, self.input_size, how.dropout if how else 0.0, self.heads)
         except ValueError as error:
-            said = " ".join(str(error).split())
-            raise SettingsError(f"{self.backbone} cannot be built for {self.input_size} px: {said}") from error
+            raise SettingsError(
+                f"{self.backbone} cannot be built for {self.input_size} px: {line_of(error)}"
+            ) from error
 
     def arrays(self, model: keras.Model) -> dict[str, NDArray[Any]]:
         """Return all weights and statistics by place and path."""

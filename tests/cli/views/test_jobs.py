@@ -30,7 +30,7 @@ def test_waiting_shows_work_faces_failures_and_how_long_it_will_take(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = Jobs.from_settings(settings)
-    view = jobs.enqueue("video", [Input("/a.mp4", "a.mp4")], name="a")
+    view = jobs.enqueue("video", [Input.of("/a.mp4", "a.mp4")], name="a")
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=140)
     monkeypatch.setattr(follow, "Console", lambda **_: console)
@@ -62,7 +62,7 @@ def test_a_job_that_was_there_already_is_waited_for_and_said_so(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = Jobs.from_settings(settings)
-    items = [Input("/a.jpg", "a.jpg")]
+    items = [Input.of("/a.jpg", "a.jpg")]
     jobs.enqueue("photos", items, name="a")
     view = jobs.enqueue("photos", items, name="a")
     jobs.end(view.id, 1, "done")

@@ -161,7 +161,7 @@ def test_a_camera_whose_stream_was_emptied_is_heard_from_its_first_result(
     hub: Hub, bus: PausedBus, empty: Callable[[Bus, redis.Redis], None], heard_before: bool
 ) -> None:
     result(bus, "a", 1)
-    with redis.Redis.from_url(bus.url) as client, hub.listener("a") as listener:
+    with redis.Redis.from_url(bus.address.secret()) as client, hub.listener("a") as listener:
         if heard_before:
             with bus.between_reads():
                 result(bus, "a", 2)
@@ -179,7 +179,7 @@ def test_a_stream_that_begins_anew_with_smaller_ids_is_heard(
     """As a broker makes them that was started again with its clock set back."""
     monkeypatch.setattr("dashboard.cameras.places.QUIET_S", 0.1)
     result(bus, "a", 1)
-    with redis.Redis.from_url(bus.url) as client, hub.listener("a") as listener:
+    with redis.Redis.from_url(bus.address.secret()) as client, hub.listener("a") as listener:
         with bus.between_reads():
             client.flushall()
             for seq in (2, 3):
@@ -192,7 +192,7 @@ def test_views_of_a_stream_that_begins_anew_with_smaller_ids_are_shown(
     hub: Hub, bus: PausedBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.cameras.places.QUIET_S", 0.1)
-    with redis.Redis.from_url(bus.url) as client, hub.viewer(["a"]) as viewer:
+    with redis.Redis.from_url(bus.address.secret()) as client, hub.viewer(["a"]) as viewer:
         bus.put_view(View("a", "1-0", b"before"))
         assert [shown.view.jpeg for shown in viewer.next(WAIT_S)] == [b"before"]
         client.flushall()

@@ -82,7 +82,7 @@ def live(bus: Bus, camera: str) -> None:
 
 def test_a_thousand_cameras_come_and_go_and_nothing_grows(hub: Hub, overview: Overview, bus: Bus) -> None:
     sizes = []
-    with hub.viewer(None) as viewer, redis.Redis.from_url(bus.url) as client:
+    with hub.viewer(None) as viewer, redis.Redis.from_url(bus.address.secret()) as client:
         for number in range(ROUNDS):
             cameras = [f"camera-{number}-{index}" for index in range(EACH)]
             for camera in cameras:
@@ -132,7 +132,7 @@ def test_webcams_leave_nothing_behind_although_workers_read_on_for_a_moment(
     finally:
         stop.set()
         worker.join()
-    with redis.Redis.from_url(bus.url) as client:
+    with redis.Redis.from_url(bus.address.secret()) as client:
         assert client.dbsize() > 0  # the worker made streams again
         until(lambda: client.dbsize() == 0)
     until(lambda: things_in(webcams) <= before + 2)  # the thread that looks after them

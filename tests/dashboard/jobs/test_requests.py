@@ -47,7 +47,7 @@ def ask(settings: Settings, root: Path) -> Iterator[Ask]:
 
 def labels(settings: Settings, job_id: str) -> list[str]:
     jobs = Jobs.from_settings(settings)
-    found = [item.address for item in jobs.folder(job_id).read_inputs().items]
+    found = [item.address.secret() for item in jobs.folder(job_id).read_inputs().items]
     jobs.close()
     return found
 

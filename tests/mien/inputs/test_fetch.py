@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from mien.address import Address
 from mien.errors import PictureError
-from mien.inputs.address import MemberAddress
 from mien.inputs.archives import TarArchive
 from mien.inputs.fetch import Fetcher, open_input
 from mien.inputs.find import find_inputs
@@ -23,19 +23,19 @@ from mien.inputs.find import find_inputs
 MOST = 10_000_000
 
 
-def why(address: str | Path | MemberAddress, most: int = MOST) -> str:
+def why(address: str | Path | Address, most: int = MOST) -> str:
     with pytest.raises(PictureError) as caught:
-        open_input(str(address), most)
+        open_input(address if isinstance(address, Address) else Address.of_path(address), most)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def in_zip(path: Path, name: str) -> MemberAddress:
-    return MemberAddress("zip", name, str(path))
+def in_zip(path: Path, name: str) -> Address:
+    return Address.of_member("zip", name, Address.of_path(path))
 
 
-def in_tar(path: Path, name: str) -> MemberAddress:
-    return MemberAddress("tar", name, str(path))
+def in_tar(path: Path, name: str) -> Address:
+    return Address.of_member("tar", name, Address.of_path(path))
 
 
 def a_tar(path: Path, files: dict[str, bytes], mode: str = "w", **fields: Any) -> Path:
@@ -61,9 +61,9 @@ def a_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATE
 
 def test_a_file_is_read_and_what_is_none_says_why(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"picture")
-    assert open_input(str(tmp_path / "a"), 7) == b"picture"
+    assert open_input(Address.of_path(tmp_path / "a"), 7) == b"picture"
     (tmp_path / "empty").touch()
-    assert open_input(str(tmp_path / "empty"), 7) == b""
+    assert open_input(Address.of_path(tmp_path / "empty"), 7) == b""
     assert why(tmp_path / "a", 6) == "the file has 7 bytes, more than the 6 allowed"
     assert why(tmp_path / "gone") == "the file does not exist (any more)"
     assert why(tmp_path) == "is not a file"
@@ -84,7 +84,7 @@ def test_a_file_is_copied_piece_by_piece(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
     a_zip(tmp_path / "a.zip", {"a": data})
     with Fetcher() as fetcher:
-        for address in (str(tmp_path / "a"), str(in_zip(tmp_path / "a.zip", "a"))):
+        for address in (Address.of_path(tmp_path / "a"), in_zip(tmp_path / "a.zip", "a")):
             out = io.BytesIO()
             fetcher.copy(address, out, MOST)
             assert out.getvalue() == data
@@ -135,14 +135,14 @@ def test_reading_all_members_of_a_tar_is_reading_it_once(tmp_path: Path, packed:
 def test_an_archive_that_was_replaced_is_opened_again(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "p.zip", {"a": b"old"})
     with Fetcher() as fetcher:
-        assert fetcher.read(str(in_zip(path, "a")), MOST) == b"old"
+        assert fetcher.read(in_zip(path, "a"), MOST) == b"old"
         path.unlink()
         with pytest.raises(PictureError, match=r"does not exist \(any more\)"):
-            fetcher.read(str(in_zip(path, "a")), MOST)
+            fetcher.read(in_zip(path, "a"), MOST)
         a_zip(path, {"a": b"new!"})
-        assert fetcher.read(str(in_zip(path, "a")), MOST) == b"new!"
+        assert fetcher.read(in_zip(path, "a"), MOST) == b"new!"
         with pytest.raises(PictureError, match=r"is not in the archive \(any more\)"):
-            fetcher.read(str(in_zip(path, "b")), MOST)
+            fetcher.read(in_zip(path, "b"), MOST)
 
 
 def test_a_zip_bomb_is_refused_by_what_it_declares(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_no_damage_of_an_archive_is_anything_but_a_reason(tmp_path: Path, name: 
         with Fetcher() as fetcher:
             for inner, data in files.items():
                 try:
-                    read = fetcher.read(str(MemberAddress("zip", inner, str(path))), MOST)
+                    read = fetcher.read(in_zip(path, inner), MOST)
                 except PictureError:
                     continue
                 assert len(read) == len(data)

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from mien.address import Address
 from mien.errors import InputError, PictureError
 from mien.inputs.fetch import Fetcher, open_input
 from mien.inputs.find import find_inputs
@@ -78,18 +79,18 @@ def web() -> Iterator[str]:
 
 def why(address: str, most: int = 1_000_000, timeout_s: float = 5.0) -> str:
     with pytest.raises(PictureError) as caught:
-        open_input(address, most, timeout_s)
+        open_input(Address.of_input(address), most, timeout_s)
     assert "geheim" not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_picture_of_a_web_server_is_read(web: str) -> None:
-    assert open_input(f"{web}/a.jpg", 100) == b"picture"
-    assert open_input(f"{web}/no-length.jpg", 100) == b"picture"
+    assert open_input(Address.of_input(f"{web}/a.jpg"), 100) == b"picture"
+    assert open_input(Address.of_input(f"{web}/no-length.jpg"), 100) == b"picture"
 
 
 def test_a_folder_of_a_web_server_is_searched(web: str) -> None:
-    assert [item.address for item in find_inputs([f"{web}/index/"]).items] == [
+    assert [item.address.secret() for item in find_inputs([f"{web}/index/"]).items] == [
         f"{web}/index/a.jpg",
         f"{web}/index/b.jpg",
     ]
@@ -105,7 +106,7 @@ def test_what_a_web_server_refuses_is_said_in_plain_words(web: str) -> None:
 
 def test_a_password_in_an_address_reaches_the_server_and_nobody_else(web: str) -> None:
     address = f"{web.replace('//', '//ann:geheim@')}/who.jpg"
-    assert open_input(address, 100).startswith(b"Basic ")
+    assert open_input(Address.of_input(address), 100).startswith(b"Basic ")
     (item,) = find_inputs([address]).items
     assert item.label == f"{web}/who.jpg"
 
@@ -169,7 +170,7 @@ def test_pictures_in_s3_are_found_and_read(bucket: str, given: str, found: list[
         for item in items:
             letter = item.label.rsplit("/", 1)[-1][0]
             assert fetcher.read(item.address, 1000) == f"picture {letter}".encode()
-    assert "geheim" not in json.dumps([[item.address, item.label] for item in items])
+    assert "geheim" not in json.dumps([[item.address.secret(), item.label] for item in items])
 
 
 def test_what_s3_does_not_have_is_said_in_plain_words(bucket: str) -> None:

@@ -90,7 +90,7 @@ def test_uploads_are_shown_by_their_names(jobs: Jobs) -> None:
     picture.write_bytes(b"")
     enqueue_photos(jobs, [picture], name="upload", job_id=job_id, labels=["../../holiday é.jpg"])
     (item,) = jobs.folder(job_id).read_inputs().items
-    assert (item.path, item.label) == (picture, "../../holiday é.jpg")
+    assert (item.address.path, item.label) == (picture, "../../holiday é.jpg")
 
 
 def test_an_id_serves_one_job_only(jobs: Jobs) -> None:
@@ -111,7 +111,7 @@ def test_no_pictures_and_no_place_for_results_are_refused(jobs: Jobs, tmp_path: 
 def test_a_data_folder_that_takes_nothing_is_one_clear_line(jobs: Jobs, tmp_path: Path) -> None:
     jobs.settings.data_dir.write_text("a file where a folder should be")
     with pytest.raises(JobNotStored, match="the job cannot be stored in"):
-        jobs.enqueue("photos", [Input("/a.jpg", "a.jpg")], name="a", out=tmp_path / "out")
+        jobs.enqueue("photos", [Input.of("/a.jpg", "a.jpg")], name="a", out=tmp_path / "out")
     assert jobs.list() == []
 
 
@@ -194,7 +194,7 @@ def test_finished_jobs_are_forgotten_after_their_time(jobs: Jobs, broker_url: st
 
 
 def test_the_same_asked_for_twice_is_one_job_while_it_has_not_ended(jobs: Jobs, tmp_path: Path) -> None:
-    items = [Input(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(5)]
+    items = [Input.of(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(5)]
 
     def ask(**changes: Any) -> JobView:
         wanted: dict[str, Any] = {"out": tmp_path / "out", "options": {"annotate": True}, **changes}
@@ -216,7 +216,7 @@ def test_the_same_asked_for_twice_is_one_job_while_it_has_not_ended(jobs: Jobs, 
 
 
 def test_who_asks_for_the_same_again_is_told_of_its_end_too(jobs: Jobs) -> None:
-    items = [Input("/a.jpg", "a.jpg")]
+    items = [Input.of("/a.jpg", "a.jpg")]
     view = jobs.enqueue("photos", items, name="a")
     for _ in range(2):
         assert jobs.enqueue("photos", items, name="a", webhook="http://127.0.0.1/one").id == view.id
@@ -229,7 +229,7 @@ def test_who_asks_for_the_same_again_is_told_of_its_end_too(jobs: Jobs) -> None:
 
 
 def test_a_priority_is_a_queue_that_every_step_of_the_job_goes_to(jobs: Jobs) -> None:
-    view = jobs.enqueue("photos", [Input("/a.jpg", "a.jpg")], name="a", priority="high")
+    view = jobs.enqueue("photos", [Input.of("/a.jpg", "a.jpg")], name="a", priority="high")
     assert (view.priority, view.to_dict()["priority"]) == ("high", "high")
     folder = jobs.folder(view.id)
     folder.write_part(folder.part(0), {})
@@ -240,11 +240,11 @@ def test_a_priority_is_a_queue_that_every_step_of_the_job_goes_to(jobs: Jobs) ->
     assert jobs.redis.lrange(f"rq:queue:{QUEUES['high']}", 0, -1) == [f"{view.id}-{step}".encode() for step in steps]
     assert jobs.queue.job_ids == []
     with pytest.raises(InputError, match="no priority 'urgent': choose of high, normal, low"):
-        jobs.enqueue("photos", [Input("/a.jpg", "a.jpg")], name="a", priority="urgent")
+        jobs.enqueue("photos", [Input.of("/a.jpg", "a.jpg")], name="a", priority="urgent")
 
 
 def test_what_cannot_be_a_job_is_refused(jobs: Jobs) -> None:
-    items = [Input("/a.jpg", "a.jpg")]
+    items = [Input.of("/a.jpg", "a.jpg")]
     with pytest.raises(JobError, match="no jobs of kind 'music'"):
         jobs.enqueue("music", items, name="a")
     with pytest.raises(InputError, match="no option 'a'"):
@@ -259,7 +259,7 @@ def test_chunks_are_about_ten_seconds_of_work_as_measured(settings: Settings) ->
     jobs = Jobs.from_settings(settings)
 
     def size(name: str) -> int:
-        return jobs.folder(jobs.enqueue("photos", [Input(name, name)], name=name).id).read_inputs().chunk_size
+        return jobs.folder(jobs.enqueue("photos", [Input.of(name, name)], name=name).id).read_inputs().chunk_size
 
     assert size("before any was measured") == 32
     for _ in range(3):
@@ -275,7 +275,7 @@ def test_chunks_are_about_ten_seconds_of_work_as_measured(settings: Settings) ->
 
 
 def test_videos_are_one_input_each_and_counted_in_frames(jobs: Jobs) -> None:
-    view = jobs.enqueue("video", [Input("/a.mp4", "a"), Input("/b.mp4", "b")], name="two")
+    view = jobs.enqueue("video", [Input.of("/a.mp4", "a"), Input.of("/b.mp4", "b")], name="two")
     assert jobs.queue.job_ids == [f"{view.id}-1-plan-0", f"{view.id}-1-plan-1"]
     assert (view.unit, view.noun, view.progress) == ("frames", "videos", 0.0)
     jobs.report(view.id, {"0-analyse-0": Tally(units=(450, 900)), "1-analyse-0": Tally(units=(0, 300))})
@@ -298,7 +298,7 @@ def test_a_step_is_followed_by_the_next_when_it_was_the_last_of_its_kind(jobs: J
 
 
 def test_a_video_does_not_wait_for_another_one(jobs: Jobs) -> None:
-    job_id = jobs.enqueue("video", [Input("/a.mp4", "a"), Input("/b.mp4", "b")], name="two").id
+    job_id = jobs.enqueue("video", [Input.of("/a.mp4", "a"), Input.of("/b.mp4", "b")], name="two").id
     first, second = jobs.folder(job_id).video(0), jobs.folder(job_id).video(1)
     (first / "analysed").mkdir(parents=True)
     (first / "plan.json").write_text('{"segments": 2, "render": false}')
@@ -319,7 +319,7 @@ def test_a_video_does_not_wait_for_another_one(jobs: Jobs) -> None:
 
 
 def test_a_retry_of_videos_forgets_all_of_what_failed_and_nothing_else(jobs: Jobs) -> None:
-    job_id = jobs.enqueue("video", [Input("/a.mp4", "a"), Input("/b.mp4", "b")], name="two").id
+    job_id = jobs.enqueue("video", [Input.of("/a.mp4", "a"), Input.of("/b.mp4", "b")], name="two").id
     folder = jobs.folder(job_id)
     for index, entry in enumerate(('{"path": "a", "reason": "breaks off"}', '{"path": "b", "faces": 1}')):
         folder.video(index).mkdir(parents=True)
@@ -335,7 +335,7 @@ def test_a_retry_of_videos_forgets_all_of_what_failed_and_nothing_else(jobs: Job
 
 
 def test_only_the_first_failures_are_kept_in_the_broker(jobs: Jobs) -> None:
-    items = [Input(f"/{number}.jpg", f"{number}.jpg") for number in range(4000)]
+    items = [Input.of(f"/{number}.jpg", f"{number}.jpg") for number in range(4000)]
     job_id = jobs.enqueue("photos", items, name="bad").id
     folder = jobs.folder(job_id)
     for chunk in range(2000):

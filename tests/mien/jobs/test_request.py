@@ -12,10 +12,10 @@ from mien.jobs.folder import Input, Inputs, JobFolder
 from mien.jobs.request import check_kind, check_options
 
 ITEMS = (
-    Input("/pictures/a.jpg", "a.jpg"),
-    Input("zip://inner é\n.jpg::/abs/outer.zip", "inner é\n.jpg", "happy"),
-    Input("s3://bucket/\udcff.jpg", "\udcff.jpg"),
-    *(Input(f"/pictures/{number}.jpg", str(number)) for number in range(3, 2500)),
+    Input.of("/pictures/a.jpg", "a.jpg"),
+    Input.of("zip://inner é\n.jpg::/abs/outer.zip", "inner é\n.jpg", "happy"),
+    Input.of("s3://bucket/\udcff.jpg", "\udcff.jpg"),
+    *(Input.of(f"/pictures/{number}.jpg", str(number)) for number in range(3, 2500)),
 )
 
 

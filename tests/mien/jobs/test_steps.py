@@ -20,7 +20,7 @@ from mien.jobs.steps import (
     next_calls,
 )
 
-THREE = tuple(Input(f"/pictures/{number}", f"{number}") for number in range(3))
+THREE = tuple(Input.of(f"/pictures/{number}", f"{number}") for number in range(3))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.address import Address
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState
@@ -122,7 +123,7 @@ def test_a_video_file_over_http_plays_at_its_own_rate_and_ends(
     video("film.mp4", frames=20, fps=20)
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
     server = serve(lambda port: [*command, str(port)])
-    source = HttpVideo(f"http://127.0.0.1:{server.port}/film.mp4", Settings())
+    source = HttpVideo(Address.of_camera(f"http://127.0.0.1:{server.port}/film.mp4"), Settings())
     source.open()
     stamps = []
     while (grab := source.read()) is not None:

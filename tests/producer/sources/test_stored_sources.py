@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import structlog
 
+from mien.address import Address
 from mien.demo import fetch_demo_clip
 from mien.errors import InputError, UnknownSource
 from mien.settings import Settings
@@ -190,7 +191,7 @@ def test_a_video_that_declares_too_many_pixels_is_no_camera(
 
 
 def test_the_test_pattern_moves_and_has_no_end(settings: Settings) -> None:
-    grabs = everything(Pattern.from_address("test://pattern"), most=30)
+    grabs = everything(Pattern.from_address(Address.of_camera("test://pattern")), most=30)
     assert (grabs[0].width, grabs[0].height) == (1280, 720)
     assert [grab.position_s for grab in grabs] == pytest.approx([number / 25 for number in range(30)])
     pictures = [grab.picture for grab in grabs if not isinstance(grab.picture, bytes)]
@@ -199,7 +200,7 @@ def test_the_test_pattern_moves_and_has_no_end(settings: Settings) -> None:
 
 def test_the_test_pattern_takes_its_size_and_faces_from_its_address() -> None:
     plain, faces = (
-        everything(Pattern.from_address(f"test://pattern?width=640&height=360&fps=10{more}"), most=2)
+        everything(Pattern.from_address(Address.of_camera(f"test://pattern?width=640&height=360&fps=10{more}")), most=2)
         for more in ("", "&faces=3")
     )
     assert (plain[0].width, plain[0].height) == (640, 360)
@@ -208,7 +209,7 @@ def test_the_test_pattern_takes_its_size_and_faces_from_its_address() -> None:
 
 
 def test_the_test_pattern_passes_over_without_drawing() -> None:
-    pattern = Pattern.from_address("test://pattern?fps=10")
+    pattern = Pattern.from_address(Address.of_camera("test://pattern?fps=10"))
     pattern.open()
     assert pattern.pass_over(0.5) == 5
     assert pattern.read().position_s == pytest.approx(0.5)
@@ -217,18 +218,18 @@ def test_the_test_pattern_passes_over_without_drawing() -> None:
 @pytest.mark.parametrize("address", ["test://other", "test://pattern?width=9999", "test://pattern?depth=3"])
 def test_an_address_of_no_pattern_is_refused(address: str, settings: Settings) -> None:
     with pytest.raises(UnknownSource):
-        make_source(address, settings)
+        make_source(Address.of_camera(address), settings)
 
 
 @pytest.mark.parametrize("text", ["gopher://camera", "", "  ", "rtmp://user:secret@camera/live"])
 def test_a_source_of_no_known_kind_is_refused_without_its_password(text: str, settings: Settings) -> None:
     with pytest.raises(UnknownSource) as raised:
-        make_source(text, settings)
+        make_source(Address.of_camera(text), settings)
     assert "secret" not in str(raised.value)
 
 
 def test_a_file_address_is_a_file(video: Callable[..., Path], settings: Settings) -> None:
-    source = make_source(video("a film.mp4").as_uri(), settings, SourceRequest(loop=False))
+    source = make_source(Address.of_camera(video("a film.mp4").as_uri()), settings, SourceRequest(loop=False))
     assert isinstance(source, VideoFile)
     assert len(everything(source)) == 30
 

@@ -49,7 +49,7 @@ job_worker(Jobs.from_settings(load_settings()), Slow(), stopping).run()
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Input]:
     """Two hundred pictures; four are broken."""
-    return [Input(str(path), path.name) for path in make_pictures(tmp_path / "pictures", 200)]
+    return [Input.of(str(path), path.name) for path in make_pictures(tmp_path / "pictures", 200)]
 
 
 def assert_complete(jobs: Jobs, view: JobView, items: list[Input], failed: int) -> None:

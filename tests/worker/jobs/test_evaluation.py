@@ -109,7 +109,9 @@ def test_a_truth_that_is_none_is_refused(office: EvaluationSite, tmp_path: Path)
     folder = write_class_folders(tmp_path / "crops", {"happy": 4}, each=1)
     picture = str(folder / "happy" / "0.png")
     for truth in ("bored", "", "happy;1", "happy;a;b"):
-        view = office.jobs.enqueue("evaluation", [Input(picture, picture, truth)], name="odd", options={"crops": True})
+        view = office.jobs.enqueue(
+            "evaluation", [Input.of(picture, picture, truth)], name="odd", options={"crops": True}
+        )
         office.work()
         ended = office.jobs.get(view.id)
         assert ended.state == "failed"

@@ -50,7 +50,7 @@ def test_opencv_has_the_threads_of_the_settings_before_an_analyzer_is_opened(set
 
 def test_a_worker_of_all_kinds_ends_a_job_that_has_only_bad_pictures(settings: Settings) -> None:
     jobs = Jobs.from_settings(settings)
-    view = jobs.enqueue("photos", [Input("/nowhere/a.jpg", "a.jpg")], name="a")
+    view = jobs.enqueue("photos", [Input.of("/nowhere/a.jpg", "a.jpg")], name="a")
     job_worker(jobs, NoAnalyzer(), threading.Event()).run(until_empty=True)
     assert (jobs.get(view.id).state, jobs.get(view.id).failed) == ("done", 1)
 
@@ -59,7 +59,7 @@ def test_jobs_of_higher_priority_go_first(settings: Settings) -> None:
     jobs = Jobs.from_settings(settings)
     order: list[str] = []
     views = {
-        priority: jobs.enqueue("photos", [Input(f"/{priority}.jpg", "a.jpg")], name=priority, priority=priority)
+        priority: jobs.enqueue("photos", [Input.of(f"/{priority}.jpg", "a.jpg")], name=priority, priority=priority)
         for priority in ("low", "normal", "high")
     }
     functions = {name: lambda job_id, *_: order.append(job_id) for name in JOB_FUNCTIONS}

@@ -60,7 +60,7 @@ def files(folder: Path, count: int, width: int = 200, height: int = 100) -> dict
     jpeg = encode_jpeg(np.full((height, width, 3), 90, np.uint8))
     for number in range(count):
         (folder / f"{number:03}.jpg").write_bytes(jpeg)
-    return {n: Input(str(path), path.name) for n, path in enumerate(sorted(folder.iterdir()))}
+    return {n: Input.of(str(path), path.name) for n, path in enumerate(sorted(folder.iterdir()))}
 
 
 def run(
@@ -81,7 +81,7 @@ def test_the_pipeline_gives_what_a_plain_loop_gives(tmp_path: Path, analyzer: Pi
         resized: Rgb = cv2.resize(astronaut(), (side, side), interpolation=cv2.INTER_AREA)
         (folder / f"{number}.jpg").write_bytes(encode_jpeg(group if number % 4 == 3 else resized, 92))
     paths = sorted(folder.iterdir())
-    wanted = {n: Input(str(path), path.name) for n, path in enumerate(paths)}
+    wanted = {n: Input.of(str(path), path.name) for n, path in enumerate(paths)}
     entries, reason = run(wanted, tmp_path / "out", analyzer)
     assert (reason, sorted(entries)) == ("", list(range(10)))
     for number, path in enumerate(paths):
@@ -140,10 +140,10 @@ def test_bad_pictures_hold_no_room_and_have_their_reasons(tmp_path: Path, monkey
     monkeypatch.setattr(pipeline, "BUDGET_PIXELS", 2 * 200 * 100)
     wanted = files(tmp_path / "pictures", 30)
     for number in range(0, 30, 2):
-        path = wanted[number].path
+        path = wanted[number].address.path
         path.write_bytes(path.read_bytes()[:-200])
-    wanted[7].path.write_text("I am not a picture")
-    wanted[9].path.unlink()
+    wanted[7].address.path.write_text("I am not a picture")
+    wanted[9].address.path.unlink()
     entries, _ = run(wanted, tmp_path / "out", Blind())
     reasons = {n: entry["reason"] for n, entry in entries.items() if "reason" in entry}
     assert sorted(entries) == list(range(30))
@@ -205,7 +205,7 @@ def test_a_huge_photo_comes_back_smaller_with_its_faces_in_pixels_of_the_origina
     folder.mkdir()
     huge: Rgb = cv2.resize(astronaut(), (4600, 4600), interpolation=cv2.INTER_CUBIC)
     (folder / "huge.jpg").write_bytes(encode_jpeg(huge, 85))
-    entries, _ = run({0: Input(str(folder / "huge.jpg"), "huge.jpg")}, tmp_path / "out", analyzer)
+    entries, _ = run({0: Input.of(str(folder / "huge.jpg"), "huge.jpg")}, tmp_path / "out", analyzer)
     entry = entries[0]
     (face,) = entry["faces"]
     (small,) = analyzer.analyze(astronaut())

@@ -16,7 +16,7 @@ from mien.settings import Settings
 from mien.types import Face
 from worker.jobs.step import JobSteps, Step
 
-ITEMS = [Input(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(3)]
+ITEMS = [Input.of(f"/pictures/{number}.jpg", f"{number}.jpg") for number in range(3)]
 
 
 class NoAnalyzer:

@@ -17,7 +17,7 @@ from worker.jobs.rq_worker import JobsWorker
 from worker.jobs.step import give_up
 from worker.jobs.webhook import WebhookFailed, Webhooks
 
-ITEMS = [Input("/pictures/0.jpg", "0.jpg")]
+ITEMS = [Input.of("/pictures/0.jpg", "0.jpg")]
 
 
 @dataclass

@@ -34,7 +34,7 @@ def jobs(settings: Settings) -> Jobs:
 
 def photos(jobs: Jobs) -> str:
     """A job over three pictures of which two are finished."""
-    items = [Input(f"/{name}", name) for name in ("a.jpg", "é.jpg", "c.jpg")]
+    items = [Input.of(f"/{name}", name) for name in ("a.jpg", "é.jpg", "c.jpg")]
     job_id = jobs.enqueue("photos", items, name="three").id
     folder = jobs.folder(job_id)
     folder.write_part(folder.part(0), {0: GOOD})
@@ -43,7 +43,7 @@ def photos(jobs: Jobs) -> str:
 
 
 def video(jobs: Jobs, suffix: str) -> str:
-    view = jobs.enqueue("video", [Input("/a.mp4", "a.mp4"), Input("/b.mp4", "b.mp4")], name="two")
+    view = jobs.enqueue("video", [Input.of("/a.mp4", "a.mp4"), Input.of("/b.mp4", "b.mp4")], name="two")
     folder = jobs.folder(view.id)
     sightings = [Sighting(frame, frame / 25, "1", FACE) for frame in range(3)]
     write_table(sightings, view.out / "1-a" / f"timeline{suffix}")
@@ -108,7 +108,7 @@ def test_what_cannot_be_exported_is_one_clear_line(jobs: Jobs, tmp_path: Path) -
             export_job(jobs, job_id, form, tmp_path / "a")
     with pytest.raises(JobError, match="there is no job"):
         export_job(jobs, "abcdef0123", "csv", tmp_path / "a")
-    fresh = jobs.enqueue("photos", [Input("/d.jpg", "d.jpg")], name="d").id
+    fresh = jobs.enqueue("photos", [Input.of("/d.jpg", "d.jpg")], name="d").id
     with pytest.raises(JobConflict, match="has finished nothing yet"):
         export_job(jobs, fresh, "csv", tmp_path / "a")
     (tmp_path / "file").touch()

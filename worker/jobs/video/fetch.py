@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from mien.errors import PictureError, VideoError
-from mien.inputs.address import is_local, member_of
+from mien.address import Address
+from mien.errors import PictureError, VideoError, line_of
 from mien.inputs.fetch import Fetcher
 from mien.inputs.remote import open_remote
 from mien.jobs.folder import atomic_file
@@ -15,25 +15,25 @@ _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
 
 
-def fetch(address: str, into: Path, max_mb: int) -> None:
+def fetch(address: Address, into: Path, max_mb: int) -> None:
     """Bring a video from elsewhere, or out of an archive, to `into`; does nothing for a local one or a second time.
 
     Raises VideoError, with the reason, when it cannot be had or is too large, OSError when it cannot be stored.
     """
-    if is_local(address) or into.exists():
+    if address.is_path or into.exists():
         return
     try:
         with atomic_file(into) as file:
-            if member_of(address) is not None:
+            if address.archive is not None:
                 with Fetcher(_TIMEOUT_S) as fetcher:
                     fetcher.copy(address, file, max_mb << 20)
             else:
                 _copy(address, file, max_mb)
     except PictureError as error:
-        raise VideoError(str(error)) from error
+        raise VideoError(line_of(error)) from error
 
 
-def _copy(address: str, file: IO[bytes], max_mb: int) -> None:
+def _copy(address: Address, file: IO[bytes], max_mb: int) -> None:
     with open_remote(address, _TIMEOUT_S) as remote:
         while piece := remote.read(_PIECE_BYTES):
             file.write(piece)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.address import stem_of
 from mien.errors import JobError
 from mien.formats import Format, formats_of
-from mien.inputs.address import is_local, stem_of
 from mien.jobs.folder import Entry, Input, Inputs, JobFolder, write_json
 from mien.jobs.outputs import video_folder_name
 from models.video.plan import Ticks, VideoLayout, read_plan, read_times
@@ -48,7 +48,7 @@ class VideoFolder:
     @property
     def source(self) -> Path:
         """The file of the video: where it lies, or where it was fetched to."""
-        return Path(self.item.address) if is_local(self.item.address) else self.path / "source"
+        return self.item.address.path if self.item.address.is_path else self.path / "source"
 
     @property
     def every(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import cv2
 from rq import Retry
 
-from mien.errors import VideoError
+from mien.errors import VideoError, line_of
 from mien.jobs.folder import Entry, write_json
 from mien.jobs.outputs import ANNOTATED_VIDEO
 from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
@@ -86,9 +86,7 @@ class VideoJobs(JobSteps):
                 )
             except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
                 log.warning("video cannot be analysed", path=video.item.label, exc_info=True)
-                raise VideoError(
-                    f"cannot be analysed: {' '.join(str(error).split()) or type(error).__name__}"
-                ) from error
+                raise VideoError(f"cannot be analysed: {line_of(error)}") from error
             if found is None:
                 return progress.left()
             found.write(path)
@@ -179,7 +177,7 @@ class VideoJobs(JobSteps):
             return work(video)
         except VideoError as error:
             log.info("video failed", job=job_id, path=video.item.label, reason=str(error))
-            self._end(job_id, video, {"path": video.item.label, "reason": str(error)})
+            self._end(job_id, video, {"path": video.item.label, "reason": line_of(error)})
             return None
 
     def _results(self, video: VideoFolder) -> Entry:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import JobError, VideoError
 from mien.logs import get_logger
 from models.video.plan import VideoLayout
-from models.video.source import line_of, open_video, packets_of
+from models.video.source import open_video, packets_of, said_by
 from worker.jobs.video.encode import new_mp4
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def join(source: Path, plan: VideoLayout, segments: Sequence[tuple[Path, Sequenc
         except (VideoError, av.error.FFmpegError, _SoundError) as error:
             if way in ("none", "lost") or isinstance(error, OSError):
                 raise
-            log.warning("sound not taken over as it is", way=way, reason=line_of(error))
+            log.warning("sound not taken over as it is", way=way, reason=said_by(error))
             continue
         return way
     raise JobError("an annotated video was not written")

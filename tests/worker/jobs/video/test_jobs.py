@@ -42,7 +42,7 @@ class Studio:
         self.tmp_path = tmp_path
 
     def enqueue(self, *clips: Path, out: str = "out", **options: Any) -> JobView:
-        items = [Input(str(clip), clip.name) for clip in clips]
+        items = [Input.of(str(clip), clip.name) for clip in clips]
         return self.jobs.enqueue("video", items, name="clips", out=self.tmp_path / out, options=options)
 
     def work(self, finder: SquareFinder | None = None) -> SquareFinder:
