@@ -23,6 +23,8 @@ DEFAULT_CONFIG = Path("mien.yaml")
 # Variables of this prefix that are not settings: where the file is, and what only tests and compose read.
 _OTHER_VARIABLES = (CONFIG_VARIABLE, "MIEN_TEST_", "MIEN_BROKER_", "MIEN_CAMERA", "MIEN_SOURCE")
 
+DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
+RuntimeName = Literal["auto", "openvino", "onnxruntime", "tensorflow"]
 Precision = Literal["auto", "fp32", "bf16"]
 """What nets compute in. `auto` leaves it to each: the detector takes bf16 where the CPU has it, the classifier fp32."""
 
@@ -60,7 +62,7 @@ class Settings(BaseSettings):
     view_quality: int = Field(80, ge=10, le=100, description="JPEG quality of views.")
     max_frame_width: int = Field(1920, ge=64, description="Captured frames wider than this are scaled down.")
 
-    detector: Literal["auto", "blazeface", "yunet", "haar"] = Field("auto", description="Which face detector to use.")
+    detector: DetectorName = Field("auto", description="Which face detector to use.")
     smallest_face_px: int = Field(
         SMALLEST_FACE_PX,
         ge=16,
@@ -69,9 +71,7 @@ class Settings(BaseSettings):
     )
     yunet: Path | None = Field(None, description="File of the YuNet detector.")
     weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
-    runtime: Literal["auto", "openvino", "onnxruntime", "tensorflow"] = Field(
-        "auto", description="What runs the classifier."
-    )
+    runtime: RuntimeName = Field("auto", description="What runs the classifier.")
     precision: Precision = Field(
         "auto",
         description="What nets compute in: fp32; bf16, where the CPU and the runtime have it; or auto: bf16 to detect"

@@ -14,7 +14,7 @@ from models.align import align
 from models.circumplex import project
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
-from models.runtimes.choose import ClassifierRuntime, Logits
+from models.runtimes.interface import ClassifierRuntime, Logits
 
 Probabilities = NDArray[np.float64]
 """[N, 8], in the order of `EMOTIONS`; each row sums to 1."""

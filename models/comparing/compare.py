@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mien.errors import InputError
 from mien.machine import Machine
+from mien.settings import RuntimeName
 from models.comparing.timing import RUNTIMES, times_of
 from models.evaluation.report import prepare_folder, write_all
-from models.runtimes.choose import RuntimeName
 from models.training import checkpoint, conditions
 from models.training.plan import Listener, TrainingPlan
 from models.training.run import Finished, TrainingRequest, choose_backend, start_arrays, train

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import RuntimeMissing, WeightsError
+from mien.settings import RuntimeName
 from models.nets import weights as weights_file
 from models.nets.architecture import FAMILY
-from models.runtimes.choose import RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
 
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime", "tensorflow")
 RUNS = 15

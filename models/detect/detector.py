@@ -13,10 +13,8 @@ from typing import Literal, Protocol
 from mien.errors import RuntimeMissing, SettingsError
 from mien.limits import SMALLEST_FACE_PX
 from mien.pixels import Rgb
-from mien.settings import Precision, Settings
+from mien.settings import DetectorName, Precision, Settings
 from mien.types import Box, Detection
-
-DetectorName = Literal["auto", "blazeface", "yunet", "haar"]
 
 
 class Detector(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.settings import RuntimeName
 from models.circumplex import project_all
 from models.evaluation.agreement import va_agreement
 from models.evaluation.calibrate import calibrate
@@ -15,7 +16,8 @@ from models.evaluation.score import score, softmax
 from models.labelled.ferplus import FaceSet, prepare
 from models.nets.heads import points_in
 from models.nets.weights import Weights
-from models.runtimes.choose import ClassifierRuntime, RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
+from models.runtimes.interface import ClassifierRuntime
 
 BATCH = 64
 

@@ -14,7 +14,7 @@ from mien.errors import InputError, PictureError, SettingsError
 from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.pixels import Rgb
-from mien.settings import Precision, load_settings
+from mien.settings import DetectorName, Precision, RuntimeName, load_settings
 from models.analyzer import open_analyzer
 from models.notebook.result import PictureResult
 from models.pictures.given import name_of, photo_of, whole
@@ -22,7 +22,6 @@ from models.pictures.photo import Photo
 
 if TYPE_CHECKING:
     from models.pictures.given import GivenPicture
-    from models.runtimes.choose import RuntimeName
 
 # Faces of a few pictures are classified together; more gains little on a CPU and needs memory.
 _GROUP_PICTURES = 8
@@ -44,7 +43,7 @@ class FaceAnalyzer:
     def __init__(
         self,
         *,
-        detector: Literal["auto", "blazeface", "yunet", "haar"] | None = None,
+        detector: DetectorName | None = None,
         smallest_face_px: int | None = None,
         yunet: str | Path | None = None,
         weights: str | Path | None = None,

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from models.nets.weights import Weights
-from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, in_chunks
+from models.runtimes.interface import CHUNK_SIZES, Faces, Logits, in_chunks
 
 
 class OnnxRuntime:

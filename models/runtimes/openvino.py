@@ -9,8 +9,8 @@ import openvino
 
 from mien.settings import Precision
 from models.nets.weights import Weights
-from models.runtimes.choose import CHUNK_SIZES, Faces, Logits, in_chunks
 from models.runtimes.compiled import Compiler
+from models.runtimes.interface import CHUNK_SIZES, Faces, Logits, in_chunks
 
 
 class OpenVino:

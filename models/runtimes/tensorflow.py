@@ -10,7 +10,7 @@ from mien.errors import RuntimeMissing
 from mien.settings import Precision
 from models.nets import graph
 from models.nets.weights import Weights
-from models.runtimes.choose import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
+from models.runtimes.interface import CHUNK_SIZES, PADDED_SIZES, Faces, Logits, in_chunks, padded
 
 
 class TensorFlow:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from mien.errors import SettingsError
 
-Precision = Literal["float32", "bfloat16", "float16"]
+TrainingPrecision = Literal["float32", "bfloat16", "float16"]
 Keep = Literal["best", "last"]
 
 
@@ -83,7 +83,7 @@ class TrainingPlan:
     patience: int | None = None
     keep: Keep = "best"
     va_weight: float = 0.5
-    precision: Precision = "float32"
+    precision: TrainingPrecision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "minutes", "batch", "learning_rate"):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.evaluation.score import softmax
 from models.nets.weights import Weights
-from models.runtimes.choose import ClassifierRuntime, open_runtime
+from models.runtimes.choose import open_runtime
+from models.runtimes.interface import ClassifierRuntime
 
 
 class Teacher:

@@ -14,12 +14,13 @@ from mien.errors import MienError
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.pixels import Rgb
-from mien.settings import Settings
+from mien.settings import RuntimeName, Settings
 from mien.types import Detection
 from models.nets import weights as weights_file
 from models.pictures.overlay import draw_faces
 from models.pictures.picture import decode, encode_jpeg
-from models.runtimes.choose import ClassifierRuntime, Faces, RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
+from models.runtimes.interface import ClassifierRuntime, Faces
 from worker.analyzer import MeasuredAnalyzer
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs

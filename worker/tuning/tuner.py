@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from mien.bus.plan import SavingsPlan
 from mien.logs import get_logger
 from mien.machine import Machine
-from mien.settings import Settings
+from mien.settings import RuntimeName, Settings
 from models.analyzer import PixelAnalyzer, open_analyzer
-from models.runtimes.choose import RuntimeName
 from worker.analyzer import Prepares
 from worker.heap import give_back
 from worker.tuning.cache import Cache

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import WeightsError
-from mien.settings import Precision
+from mien.settings import Precision, RuntimeName
 from models.evaluation.score import softmax
 from models.nets import weights as weights_file
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
-from models.runtimes.choose import RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
 from models.runtimes.compiled import options
 
 FACES = 500

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mien.errors import SettingsError, WeightsError
+from mien.settings import RuntimeName
 from mien.types import EMOTIONS, Detection, Face
 from models.circumplex import project
 from models.classifier import Classifier
@@ -22,7 +23,8 @@ from models.nets import weights as weights_file
 from models.nets.architecture import Architecture, array_shapes
 from models.nets.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outputs_of, points_in
 from models.nets.weights import Weights
-from models.runtimes.choose import Faces, Logits, RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
+from models.runtimes.interface import Faces, Logits
 from models.training.exporting.export import random_weights
 
 WITH_VA = Architecture(heads=EMOTION_VA)

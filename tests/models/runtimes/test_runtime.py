@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from mien.errors import RuntimeMissing
-from mien.settings import Precision
+from mien.settings import Precision, RuntimeName
 from models.classifier import calibrated
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
 from models.runtimes import choose as runtime_module
-from models.runtimes.choose import ClassifierRuntime, Faces, in_chunks, open_runtime, padded
+from models.runtimes.choose import open_runtime
+from models.runtimes.interface import PADDED_SIZES, ClassifierRuntime, Faces, in_chunks, padded
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_auto_opens_an_installed_runtime_without_tensorflow(weights: Weights, mo
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime", "tensorflow"])
 def test_a_runtime_that_is_not_installed_is_named(
-    name: runtime_module.RuntimeName, weights: Weights, monkeypatch: pytest.MonkeyPatch
+    name: RuntimeName, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(RuntimeMissing, match=name):
@@ -132,4 +133,4 @@ def test_chunks_and_padding_keep_every_row_in_order(count: int) -> None:
     assert set(sizes) <= {1, 2, 4}
     sizes.clear()
     assert np.array_equal(padded(faces, run)[:, 0], np.arange(count))
-    assert set(sizes) <= set(runtime_module.PADDED_SIZES)
+    assert set(sizes) <= set(PADDED_SIZES)

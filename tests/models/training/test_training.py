@@ -22,11 +22,12 @@ import onnx.numpy_helper
 import pytest
 
 from mien.errors import InputError, SettingsError
+from mien.settings import RuntimeName
 from mien.types import EMOTIONS
 from models.labelled.ferplus import face_set, read_npz, training_set
 from models.nets import graph
 from models.nets import weights as weights_file
-from models.runtimes.choose import RuntimeName, open_runtime
+from models.runtimes.choose import open_runtime
 from models.training import checkpoint
 from models.training.plan import TrainingPlan
 from tests.support.paths import ROOT
