@@ -13,7 +13,7 @@ from dashboard.metrics import exposition
 from dashboard.openapi import document
 from dashboard.problems import Refused, drain
 from dashboard.services import known_camera, limit_of, services
-from mien.errors import BrokerUnavailable
+from mien.errors import BrokerUnavailable, line_of
 
 MOST_RESULTS = 1000
 
@@ -150,7 +150,7 @@ def readyz() -> Response:
             ping()
             state[part] = "ok"
         except BrokerUnavailable as error:
-            state[part] = str(error)
+            state[part] = line_of(error)
     ready = all(answer == "ok" for answer in state.values())
     return make_response(jsonify(status="ok" if ready else "unavailable", **state), 200 if ready else 503)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError, PictureError
+from mien.errors import InputError, PictureError, line_of
 from models.detect.detector import Detector
 from models.evaluation.reader import FaceCutter
 from models.labelled.data import LabelledData, read_labelled
@@ -106,7 +106,7 @@ def cut_all(
                 crops[len(rows)] = crop
                 rows.append(row)
         except PictureError as error:
-            failures[data.pictures.name(row)] = str(error)
+            failures[data.pictures.name(row)] = line_of(error)
         listen(row + 1, len(data))
     if not rows:
         name, why = next(iter(failures.items()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.errors import MienError
+from mien.errors import MienError, line_of
 from mien.machine import Machine
 from mien.settings import Settings
 from worker.doctor.checks import Check, all_checks, model_checks
@@ -74,8 +74,8 @@ def _costs(settings: Settings, machine: Machine, measure: bool) -> tuple[Costs |
     try:
         costs = known_costs(settings, machine, anew=measure)
     except MienError as error:
-        return None, Check("models", "classifier", "failed", str(error))
+        return None, Check("models", "classifier", "failed", line_of(error))
     except Exception as error:  # whatever a runtime raises is what the doctor is asked about
-        return None, Check("models", "classifier", "failed", repr(error))
+        return None, Check("models", "classifier", "failed", line_of(repr(error)))
     one = costs.classify_ms[min(costs.classify_ms)]
     return costs, Check("models", "classifier", "ok", f"{costs.runtime} reads a face in {one:.1f} ms")

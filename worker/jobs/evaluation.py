@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rq import Retry
 
 from mien.address import Address
-from mien.errors import InputError, JobError
+from mien.errors import InputError, JobError, line_of
 from mien.inputs.fetch import Fetcher
 from mien.jobs.folder import Entry, Input, Inputs
 from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
@@ -77,7 +77,7 @@ class EvaluationJobs(JobSteps):
             evaluation, tallies = evaluate(self._jobs, job_id, inputs)
         except InputError as error:  # trying again will not help, until somebody puts the pictures back
             folder.forget_failures()
-            self.give_up(job_id, attempt, str(error))
+            self.give_up(job_id, attempt, line_of(error))
             return
         write_report(evaluation, inputs.out)
         self.report(job_id, {str(chunk): tally for chunk, tally in tallies.items()})

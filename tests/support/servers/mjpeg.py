@@ -1,8 +1,8 @@
-"""An HTTP camera for tests: `python mjpeg.py PORT [plain|no-length|broken|silent|secret]` sends Motion JPEG at 25 fps.
+"""An HTTP camera for tests, Motion JPEG at 25 fps: `python mjpeg.py PORT [plain|no-length|broken|silent|secret=…]`.
 
 plain: each part with its length. no-length: none, LF line ends, and the boundary announced with its dashes. broken:
 parts that are no JPEG between good ones. silent: three pictures, then nothing, with the connection open. secret: asks
-for user `eye` and password `s3cret`.
+for user `eye` and the password behind the `=`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ JPEGS = [
     cv2.imencode(".jpg", np.full((120, 160, 3), (number * 9, 90, 200 - number * 5), np.uint8))[1].tobytes()
     for number in range(25)
 ]
-SECRET = "Basic " + base64.b64encode(b"eye:s3cret").decode()
+SECRET = "Basic " + base64.b64encode(f"eye:{MODE.partition('=')[2]}".encode()).decode()
 
 
 class Camera(BaseHTTPRequestHandler):
@@ -35,7 +35,7 @@ class Camera(BaseHTTPRequestHandler):
         if self.path == "/gone":
             self.send_error(404)
             return
-        if MODE == "secret" and self.headers.get("Authorization") != SECRET:
+        if MODE.startswith("secret=") and self.headers.get("Authorization") != SECRET:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="camera"')
             self.end_headers()
