@@ -63,7 +63,7 @@ def clean(
     from mien.logs import configure_logs
     from models.cleaning.clean import clean as clean_labels
     from models.training.plan import Listener, TrainingPlan
-    from models.training.run import TrainingRequest
+    from models.training.request import TrainingRequest
 
     configure_logs("warning")
     plan = TrainingPlan(

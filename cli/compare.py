@@ -42,7 +42,7 @@ def compare(
     from models.comparing.compare import TABLE_NAME, Comparison, write
     from models.comparing.compare import compare as compare_backbones
     from models.training.plan import Listener, TrainingPlan
-    from models.training.run import TrainingRequest
+    from models.training.request import TrainingRequest
 
     configure_logs("warning")
     console = Console()

@@ -189,7 +189,8 @@ def train(
     from models.nets.heads import heads_named
     from models.training.checkpoint import CHECKPOINT_NAME
     from models.training.plan import Augmentation, Regularisation, TrainingPlan
-    from models.training.run import UNUSABLE_NAME, TrainingRequest
+    from models.training.request import TrainingRequest
+    from models.training.run import UNUSABLE_NAME
     from models.training.run import train as train_model
 
     configure_logs("warning")

@@ -28,7 +28,8 @@ from models.labelled.holdout import groups_of, prints_of
 from models.training import checkpoint, conditions
 from models.training.faces import cut_all
 from models.training.plan import Listener, TrainingPlan
-from models.training.run import TrainingRequest, choose_backend, cutting_for, start_arrays
+from models.training.request import TrainingRequest
+from models.training.run import choose_backend, cutting_for, start_arrays
 
 if TYPE_CHECKING:
     from models.training.backbones.nets import Net

@@ -16,7 +16,8 @@ from models.comparing.timing import RUNTIMES, times_of
 from models.evaluation.report import prepare_folder, write_all
 from models.training import checkpoint, conditions
 from models.training.plan import Listener, TrainingPlan
-from models.training.run import Finished, TrainingRequest, choose_backend, start_arrays, train
+from models.training.request import TrainingRequest
+from models.training.run import Finished, choose_backend, start_arrays, train
 
 TABLE_NAME, ROWS_NAME, PLOT_NAME = "comparison.md", "comparison.csv", "comparison.png"
 

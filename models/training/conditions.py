@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -19,10 +19,8 @@ from mien.settings import load_settings
 from models.labelled.data import FilePictures, read_labelled
 from models.labelled.ferplus import read_npz
 from models.training.options import Options, options_of
-
-if TYPE_CHECKING:
-    from models.training.plan import TrainingPlan
-    from models.training.run import TrainingRequest
+from models.training.plan import TrainingPlan
+from models.training.request import TrainingRequest
 
 CONDITIONS_NAME = "conditions.json"
 

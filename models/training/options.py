@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mien.errors import InputError
 from mien.jobs.folder import write_json
-
-if TYPE_CHECKING:
-    from models.training.plan import TrainingPlan
-    from models.training.run import TrainingRequest
+from models.training.plan import TrainingPlan
+from models.training.request import TrainingRequest
 
 OPTIONS_NAME = "options.json"
 

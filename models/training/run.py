@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from models.evaluation.score import softmax
 from models.labelled.ferplus import FaceSet, prepare
 from models.nets import graph
 from models.nets import weights as weights_file
-from models.nets.heads import EMOTION, Heads
 from models.nets.weights import CropGeometry, Weights
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint, options, runlog
@@ -32,6 +31,7 @@ from models.training.exporting.soup import mean_of
 from models.training.faces import Cutting, TrainingData, read_training_data
 from models.training.options import Options
 from models.training.plan import Listener, TrainingPlan
+from models.training.request import Backend, TrainingRequest
 
 if TYPE_CHECKING:
     from models.training.backbones.nets import Arrays, Net
@@ -43,28 +43,6 @@ FERPLUS_LICENCE = (
     "these weights are for research and evaluation."
 )
 OWN_LICENCE = "Not stated: what may be done with these weights depends on the pictures that they were trained on."
-
-Backend = Literal["tensorflow", "torch", "jax"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRequest:
-    """What to train, and from where: `start` is `none`, `imagenet`, or a file (.zip, a run's best.npz, or .pth), or
-    several, whose mean it starts from.
-
-    `crops` says that the pictures of a folder or CSV are faces cut out already. `take`, when not 0, is how many of the
-    training faces are used, drawn at random: for a try. `heads`: what the net says of a face.
-    """
-
-    backbone: str = "convnext-atto"
-    stem: str = ""
-    size: int = 0
-    start: tuple[str, ...] = ("none",)
-    teachers: tuple[Path, ...] = ()
-    backend: Backend = "tensorflow"
-    crops: bool = False
-    take: int = 0
-    heads: Heads = EMOTION
 
 
 @dataclass(frozen=True, slots=True)

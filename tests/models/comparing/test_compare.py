@@ -23,7 +23,8 @@ from models.comparing.timing import RUNTIMES
 from models.nets import weights as weights_file
 from models.training.exporting.export import random_weights
 from models.training.plan import Listener, TrainingPlan
-from models.training.run import Finished, TrainingRequest
+from models.training.request import TrainingRequest
+from models.training.run import Finished
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz

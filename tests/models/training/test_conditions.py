@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.types import EMOTIONS
 from models.training.conditions import CONDITIONS_NAME, Conditions, conditions_of, fingerprint, need_same, record
 from models.training.plan import TrainingPlan
-from models.training.run import TrainingRequest
+from models.training.request import TrainingRequest
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.tiny_faces import write_npz
 

@@ -10,7 +10,7 @@ import pytest
 from mien.errors import InputError
 from models.training.options import OPTIONS_NAME, options_of, record, sentences
 from models.training.plan import Augmentation, TrainingPlan
-from models.training.run import TrainingRequest
+from models.training.request import TrainingRequest
 
 PLAN = TrainingPlan(learning_rate=1.5e-3, minutes=10)
 FROM_A_FILE = TrainingRequest(start=("somewhere/best.npz",), teachers=(Path("elsewhere/big.zip"),))

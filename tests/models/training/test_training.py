@@ -91,7 +91,8 @@ def test_a_training_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
         "from models.training.plan import TrainingPlan;"
-        "from models.training.run import TrainingRequest, train;"
+        "from models.training.request import TrainingRequest;"
+        "from models.training.run import train;"
         "small, epochs = TrainingRequest('convnext-atto', 'conv-4', 32), int(sys.argv[3]);"
         "plan = TrainingPlan(epochs=epochs, batch=20, warm_up_steps=20, ema=0.95, checkpoint_minutes=0.02);"
         "train(Path(sys.argv[1]), small, plan, Path(sys.argv[2]), 'tiny', True, lambda event: None)"
