@@ -16,6 +16,11 @@ import structlog
 from mien.secrets import HIDDEN, is_credential, scrubbed
 
 
+def without_password(text: str) -> str:
+    """Return a text as logs show it: without the passwords, keys and tokens in it (see `mien.secrets`)."""
+    return scrubbed(text)
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module."""
     return cast(structlog.stdlib.BoundLogger, structlog.get_logger(module=name))
@@ -61,7 +66,12 @@ def print_crashes_without_secrets() -> None:
     """Have what no one caught printed without secrets too; called once, by the command line."""
 
     def told(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-        print(scrubbed("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr, end="", flush=True)
+        print(
+            without_password("".join(traceback.format_exception(kind, error, trace))),
+            file=sys.stderr,
+            end="",
+            flush=True,
+        )
 
     sys.excepthook = told
     threading.excepthook = lambda crash: told(crash.exc_type, crash.exc_value, crash.exc_traceback)
@@ -76,11 +86,11 @@ def _shown(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return scrubbed(value)
+        return without_password(value)
     if isinstance(value, Mapping):
         return {
             _shown(key): HIDDEN if each and is_credential(str(key)) else _shown(each) for key, each in value.items()
         }
     if isinstance(value, list | tuple):
         return [_shown(each) for each in value]
-    return scrubbed(repr(value))
+    return without_password(repr(value))

@@ -11,6 +11,7 @@ import pytest
 
 from mien.address import Address
 from mien.errors import line_of
+from mien.logs import without_password
 from mien.secrets import scrubbed, scrubbed_address
 
 PASSWORDS = (
@@ -99,7 +100,7 @@ def test_no_part_of_a_secret_is_shown(shown: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     "sentence", ["{} does not answer", "cannot open '{}' (no route).\nsecond line: {}", "{}: 404, and then:{}"]
 )
-@pytest.mark.parametrize("told", [scrubbed, line_of, lambda text: line_of(ValueError(text))])
+@pytest.mark.parametrize("told", [scrubbed, without_password, line_of, lambda text: line_of(ValueError(text))])
 def test_no_part_of_a_secret_is_in_a_line_of_a_log_or_an_error(told: Callable[[str], str], sentence: str) -> None:
     texts = [sentence.format(address, address) for address in SECRET]
     assert {text: told(text) for text in texts if tells(told(text))} == {}
