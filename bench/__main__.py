@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+FOLDER = Path(__file__).parent
 ROOMS = ("speed", "quality", "report", "scene")
+_FIRST_LINE = re.compile(r"`python -m bench (?P<name>\w+)(?P<arguments>[^`]*)`: (?P<sentence>.+)")
 
 
-def benches() -> dict[str, str]:
-    """Return the module of every bench by its name: those whose first line says `python -m bench NAME`."""
-    found = {}
-    for room in ROOMS:
-        for path in sorted((Path(__file__).parent / room).glob("*.py")):
-            if f"`python -m bench {path.stem}" in _first_line(path):
-                found[path.stem] = f"bench.{room}.{path.stem}"
-    return found
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A module that can be run, as the first line of its docstring describes it."""
+
+    name: str
+    room: str
+    arguments: str
+    sentence: str
+
+    @property
+    def module(self) -> str:
+        """The full name of the module."""
+        return f"bench.{self.room}.{self.name}"
+
+
+def benches() -> dict[str, Bench]:
+    """Return every bench by its name."""
+    return {bench.name: bench for room in ROOMS for bench in _of_room(room)}
 
 
 def main() -> None:
@@ -25,17 +40,32 @@ def main() -> None:
     known = benches()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("--help", "-h"):
-        for module in known.values():
-            print(_first_line(Path(__file__).parent.parent / (module.replace(".", "/") + ".py")))
+        print("\n".join(listing(known)))
         return
     if name not in known:
         raise SystemExit(f"no bench is called {name!r}: choose one of {', '.join(known)}")
     del sys.argv[1]
-    runpy.run_module(known[name], run_name="__main__", alter_sys=True)
+    runpy.run_module(known[name].module, run_name="__main__", alter_sys=True)
 
 
-def _first_line(path: Path) -> str:
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+def listing(known: dict[str, Bench]) -> Iterator[str]:
+    """Yield the lines of the list: by room, name and sentence."""
+    yield "python -m bench NAME [ARGUMENT…]; NAME --help says more"
+    width = max(map(len, known))
+    for room in ROOMS:
+        yield f"\n{_docstring(FOLDER / room / '__init__.py')}"
+        yield from (f"  {each.name:{width}}  {each.sentence}" for each in known.values() if each.room == room)
+
+
+def _of_room(room: str) -> Iterator[Bench]:
+    for path in sorted((FOLDER / room).glob("*.py")):
+        said = _FIRST_LINE.match(_docstring(path))
+        if said:
+            yield Bench(said["name"], room, said["arguments"].strip(), said["sentence"])
+
+
+def _docstring(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many faces does a detector find, by their size? `python -m bench recall`.
+"""`python -m bench recall [--json]`: how many faces does a detector find, by their size?
 
 Real faces with some of their surroundings are pasted, edges blended, into frames of 1280×720 pixels without faces.
 The size of a face is its height from forehead to chin. A face counts as found when a detection overlaps it

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: `python -m bench plots [--results FILE] [--into FOLDER]`; `bench table` draws them."""
+"""`python -m bench plots [--results FILE] [--into FOLDER]`: draw what was measured, as `bench table` does."""
 
 from __future__ import annotations
 

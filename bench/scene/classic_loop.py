@@ -1,4 +1,4 @@
-"""The classic way of a picture: `python -m bench classic_loop [VARIANT]`, which takes turns (for `bench frame`).
+"""`python -m bench classic_loop [VARIANT]`: the classic way of a picture, which takes turns (for `bench frame`).
 
 Grey picture → OpenCV's Haar `frontalface_alt2` with default parameters → each bare box resized to 224×224 → Keras'
 ConvNeXtXLarge with the head of transfer learning (global average, Dense 512 ReLU, Dropout 0.1, softmax over nine), one

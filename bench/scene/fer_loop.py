@@ -1,4 +1,4 @@
-"""The package `fer` with its own detector: `python -m bench fer_loop [PICTURE…]`.
+"""`python -m bench fer_loop [PICTURE…]`: the package `fer` with its own detector.
 
 With pictures it warms up on the first one, reads all of them once and prints one JSON document (for `bench photos`);
 without, it takes turns (for `bench frame`). Runs in an environment of its own, which `python -m bench setup_baselines`

@@ -1,4 +1,4 @@
-"""Our way of a picture, everything on it: `python -m bench mien_loop`, which takes turns (for `bench frame`).
+"""`python -m bench mien_loop`: our way of a picture, everything on it, which takes turns (for `bench frame`).
 
 Decode and analyse with all settings at their defaults, as a live worker does on every frame when it saves nothing.
 """

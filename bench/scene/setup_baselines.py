@@ -7,6 +7,7 @@ same packages TensorFlow, with Keras, and an OpenCV that still has Haar cascades
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ _DONE = FER_FOLDER / "done"
 
 def main() -> None:
     """Make what is not there yet."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if _DONE.is_file() and _DONE.read_text() == _wanted():
         print(f"{FER_FOLDER} is there")
         return

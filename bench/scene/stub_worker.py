@@ -1,4 +1,4 @@
-"""A live worker around an analyzer of fixed cost: `python -m bench stub_worker burn|sleep MILLISECONDS`.
+"""`python -m bench stub_worker burn|sleep MILLISECONDS`: a live worker around an analyzer of fixed cost.
 
 Everything but the models is real. `burn` uses that much CPU time for each frame, as models on a CPU do; `sleep` waits
 for as long, as for models on a GPU. One face is found where none is: what is measured is the pipeline around it.

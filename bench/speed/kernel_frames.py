@@ -1,4 +1,4 @@
-"""The bare kernels on the frames of a camera: `python -m bench kernel_frames FILE.avi [--frames N] [--fps F]`.
+"""`python -m bench kernel_frames FILE.avi [--frames N] [--fps F]`: the bare kernels on the frames of a camera.
 
 Decode, detect, classify, draw and encode in a plain loop on one thread, no tracker, no queue, nothing published, at the
 camera's own rate: between frames a real worker waits too, and its caches are used by others meanwhile. The file is

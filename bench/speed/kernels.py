@@ -1,4 +1,4 @@
-"""The bare kernels on a folder of pictures: `python -m bench kernels FOLDER [--json]`.
+"""`python -m bench kernels FOLDER [--json]`: the bare kernels on a folder of pictures.
 
 Read, decode, detect, classify, draw and encode in a plain loop on one thread, a picture after the other, nothing
 written: what an offline worker would cost if queue, batches, results and files were free.
