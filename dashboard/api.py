@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, jsonify, request
 from flask_wtf.csrf import generate_csrf
 
+from dashboard.answers import Health, OpenCamera, OpenUpload, Published, Results, Token
 from dashboard.cameras.browser import FRAME_BYTES
-from dashboard.cameras.budgets import budget_document
+from dashboard.cameras.budgets import camera_budget
 from dashboard.metrics import exposition
 from dashboard.openapi import document
-from dashboard.problems import Refused, drain
+from dashboard.pool import in_pool
+from dashboard.problems import Refused, drain, respond
 from dashboard.services import known_camera, limit_of, services
 from mien.errors import BrokerUnavailable, line_of
 
@@ -37,14 +37,13 @@ def set_body_limit() -> None:
 @api.get("/api/v1/cameras")
 def cameras() -> Response:
     """All cameras, how they do, and how many workers run."""
-    snapshot = services().overview.checked()
-    return jsonify(snapshot.to_dict())
+    return respond(services().overview.checked())
 
 
 @api.get("/api/v1/cameras/<name>")
 def camera(name: str) -> Response:
     """One camera."""
-    return jsonify(known_camera(name).to_dict())
+    return respond(known_camera(name))
 
 
 @api.get("/api/v1/cameras/<name>/results")
@@ -52,14 +51,14 @@ def results(name: str) -> Response:
     """The last results of a camera, newest first."""
     known_camera(name)
     found = services().bus.recent_results(name, limit_of(20, MOST_RESULTS))
-    return jsonify(results=[result.to_dict() for result in found])
+    return respond(Results(tuple(found)))
 
 
 @api.get("/api/v1/cameras/<name>/budget")
 def budget(name: str) -> Response:
     """Where the frame budget of a camera went in the last minute, and what became of its frames."""
     status = known_camera(name)
-    return jsonify(budget_document(name, services().settings.budget_ms, status.minute, status.budget))
+    return respond(camera_budget(name, services().settings.budget_ms, status.last_minute, status.budget))
 
 
 # Browser cameras
@@ -70,7 +69,7 @@ def open_browser_camera() -> Response:
     """Make this tab a camera: its name, and the token for its pictures."""
     opened = services().browser_cameras.open()
     width = min(1280, services().settings.max_frame_width)
-    return make_response(jsonify(name=opened.name, token=opened.token, max_width=width), 201)
+    return respond(OpenCamera(opened.name, opened.token, width), 201)
 
 
 @api.post("/api/v1/browser-cameras/<name>/frames")
@@ -78,7 +77,7 @@ def browser_frame(name: str) -> Response:
     """Publish one JPEG of a browser camera; `published` is false when others still wait."""
     token = request.headers.get("X-Camera-Token", "")
     published = services().browser_cameras.publish(name, token, request.stream.read(FRAME_BYTES))
-    return make_response(jsonify(published=published), 202)
+    return respond(Published(published), 202)
 
 
 @api.post("/api/v1/browser-cameras/<name>/end")
@@ -96,8 +95,7 @@ def open_upload() -> Response:
     """Begin an upload."""
     settings = services().settings
     upload = services().uploads.open()
-    body = jsonify(id=upload.id, max_bytes=settings.upload_max_mb << 20, max_files=settings.upload_max_files)
-    return make_response(body, 201)
+    return respond(OpenUpload(upload.id, settings.upload_max_mb << 20, settings.upload_max_files), 201)
 
 
 @api.post("/api/v1/uploads/<upload_id>/files")
@@ -110,7 +108,7 @@ def add_file(upload_id: str) -> Response:
     except Exception:
         drain()
         raise
-    return make_response(jsonify(added), 201)
+    return respond(added, 201)
 
 
 @api.delete("/api/v1/uploads/<upload_id>")
@@ -126,25 +124,25 @@ def cancel_upload(upload_id: str) -> Response:
 @api.get("/api/v1/token")
 def token() -> Response:
     """A token for the header X-CSRFToken, which every request that changes something must have."""
-    return jsonify(token=generate_csrf())
+    return respond(Token(generate_csrf()))
 
 
 @api.get("/api/v1/openapi.json")
 def openapi() -> Response:
     """What this API has, as OpenAPI 3.1."""
-    return jsonify(document())
+    return jsonify(in_pool(document))
 
 
 @api.get("/healthz")
 def healthz() -> Response:
     """The process is up."""
-    return jsonify(status="ok")
+    return respond(Health("ok"))
 
 
 @api.get("/readyz")
 def readyz() -> Response:
     """Both brokers answer; 503 otherwise."""
-    state: dict[str, Any] = {}
+    state: dict[str, str] = {}
     for part, ping in (("bus", services().bus.ping), ("jobs", services().jobs.ping)):
         try:
             ping()
@@ -152,7 +150,7 @@ def readyz() -> Response:
         except BrokerUnavailable as error:
             state[part] = line_of(error)
     ready = all(answer == "ok" for answer in state.values())
-    return make_response(jsonify(status="ok" if ready else "unavailable", **state), 200 if ready else 503)
+    return respond(Health("ok" if ready else "unavailable", **state), 200 if ready else 503)
 
 
 @api.get("/metrics")

@@ -50,7 +50,7 @@ def _accounts(cameras: tuple[CameraStatus, ...]) -> Iterator[Metric]:
     dropped = CounterMetricFamily("mien_frames_dropped", "Frames not analysed", labels=["camera", "reason"])
     in_flight = GaugeMetricFamily("mien_frames_in_flight", "Frames captured and not ended", labels=["camera"])
     for status in cameras:
-        name, counts = status.camera.name, status.counts
+        name, counts = status.name, status.counts
         captured.add_metric([name], counts.captured)
         analysed.add_metric([name, "on_time"], counts.on_time)
         analysed.add_metric([name, "late"], counts.late)
@@ -66,9 +66,9 @@ def _cameras(cameras: tuple[CameraStatus, ...]) -> Iterator[Metric]:
     age = GaugeMetricFamily("mien_frame_age_ms", "Age of the newest analysed frame (ms)", labels=["camera"])
     latency = GaugeMetricFamily("mien_latency_ms", "Capture to result of the newest frame (ms)", labels=["camera"])
     for status in cameras:
-        name = status.camera.name
-        live.add_metric([name], status.camera.state is CameraState.LIVE)
-        fps.add_metric([name], status.camera.fps)
+        name = status.name
+        live.add_metric([name], status.state is CameraState.LIVE)
+        fps.add_metric([name], status.fps)
         if status.newest is not None and status.newest_age_ms is not None:
             age.add_metric([name], status.newest_age_ms)
             latency.add_metric([name], status.newest.latency_ms)

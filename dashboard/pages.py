@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS
 from dashboard.openapi import document
+from dashboard.pool import in_pool
 from dashboard.services import known_camera, services
 from mien.errors import BrokerUnavailable
 from mien.settings import check_camera_name
@@ -65,7 +66,7 @@ def about() -> str:
 @pages.get("/api")
 def api_page() -> str:
     """The API, for people."""
-    return render_template("api.html", api=document())
+    return render_template("api.html", api=in_pool(document))
 
 
 @pages.get("/favicon.ico")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from mien.documents import Document
 from mien.errors import (
     BrokerUnavailable,
     InputError,
@@ -54,14 +56,37 @@ class NotFound(Refused):
         super().__init__(404, message)
 
 
+@dataclass(frozen=True, slots=True)
+class Error(Document):
+    """What was wrong: the HTTP status, its name, one line for people, and a word for programs."""
+
+    status: int
+    title: str
+    detail: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Error):
+    """An error as RFC 9457 has it, and once more under `error`."""
+
+    error: Error
+    type: str = "about:blank"
+
+
+def respond(document: Document, status: int = 200) -> Response:
+    """Answer with a document as JSON."""
+    return make_response(jsonify(document.to_dict()), status)
+
+
 def problem(status: int, message: str, code: str = "") -> Response:
     """Return an error as JSON (RFC 9457, and once more under `error`), or as a page when a person navigates."""
     title = HTTPStatus(status).phrase
     if _wants_page():
         page = render_template("problem.html", status=status, title=title, message=message)
         return make_response(page, status)
-    body = {"status": status, "title": title, "detail": message, "code": code or title.lower().replace(" ", "_")}
-    answer = make_response(jsonify(type="about:blank", **body, error=body), status)
+    error = Error(status, title, message, code or title.lower().replace(" ", "_"))
+    answer = respond(Problem(status, title, message, error.code, error), status)
     answer.mimetype = "application/problem+json"
     if (request.content_length or 0) > DRAINED_BYTES:  # gunicorn would read on to the end of the refused body
         answer.headers["Connection"] = "close"

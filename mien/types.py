@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-EMOTIONS: tuple[str, ...] = (
-    "anger",
-    "contempt",
-    "disgust",
-    "fear",
-    "happy",
-    "neutral",
-    "sad",
-    "surprise",
-)
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from mien.documents import Count, Document, Share, derived, digits, left_out_if
+
+EmotionName = Literal["anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
+EMOTIONS: tuple[str, ...] = get_args(EmotionName)
 """The eight emotions a classifier gives probabilities for, in the order of every array of probabilities."""
 
 UNCERTAIN = "uncertain"
 """The ninth label: not a class, but the reject option on a calibrated confidence."""
+
+Label = Annotated[str, Field(json_schema_extra={"enum": [*EMOTIONS, UNCERTAIN]})]
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the original frame."""
@@ -87,132 +84,87 @@ class Detection:
     landmarks: tuple[Point, ...] = ()
 
 
+def by_name(probabilities: Sequence[float]) -> dict[str, float]:
+    """Return eight probabilities keyed by emotion, rounded to 1e-6."""
+    return {name: round(float(value), 6) for name, value in zip(EMOTIONS, probabilities, strict=True)}
+
+
+def _in_order(probabilities: Any) -> Any:
+    return [probabilities.get(name) for name in EMOTIONS] if isinstance(probabilities, Mapping) else probabilities
+
+
+def _pixels(values: Sequence[float]) -> list[float]:
+    return [round(value, 2) for value in values]
+
+
+Probabilities = Annotated[
+    tuple[float, ...],
+    PlainSerializer(by_name, return_type=dict[EmotionName, Share]),
+    BeforeValidator(_in_order),
+]
+"""Eight numbers in the order of `EMOTIONS`, in JSON by name."""
+
+
 @dataclass(frozen=True, slots=True)
-class Face:
-    """One analysed face.
+class Face(Document):
+    """One analysed face, as the API, jobs and `mien photo --json` give it.
 
     `probabilities` holds eight numbers in the order of `EMOTIONS`, calibrated, sum 1; `emotion` may be
     `uncertain`; `confidence` is the calibrated top probability. `smoothed` (live only) are the probabilities of the
     track over time, from which the label of a view is decided. `va_source` says where valence and arousal come from.
     """
 
-    box: Box
-    emotion: str
-    confidence: float
-    probabilities: tuple[float, ...]
-    valence: float
-    arousal: float
-    score: float = 1.0
-    landmarks: tuple[Point, ...] = ()
+    box: Annotated[
+        Box,
+        PlainSerializer(_pixels, return_type=list[float]),
+        Field(description="x, y, width, height in pixels of the original frame"),
+    ]
+    emotion: Label
+    confidence: Annotated[Share, digits(6)]
+    probabilities: Probabilities
+    valence: Annotated[float, digits(4)]
+    arousal: Annotated[float, digits(4)]
+    score: Annotated[float, digits(4), Field(description="how sure the detector is")] = 1.0
+    landmarks: Annotated[
+        tuple[Point, ...],
+        PlainSerializer(lambda points: [_pixels(point) for point in points], return_type=list[list[float]]),
+        Field(description="x, y of right eye, left eye, nose tip, mouth, in pixels of the original frame"),
+    ] = ()
     track: str = ""
-    smoothed: tuple[float, ...] | None = None
-    label: str = ""
-    label_confidence: float = 0.0
+    smoothed: Annotated[Probabilities | None, left_out_if(None)] = None
+    label: Annotated[Label, left_out_if("")] = ""
+    label_confidence: Annotated[Share, digits(6), left_out_if(0.0)] = 0.0
     source: Literal["full", "tracked"] = "full"
     va_source: VaSource = "projected"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the face as JSON types, as the API, jobs and `mien photo --json` give it."""
-        face: dict[str, Any] = {
-            "box": [round(value, 2) for value in self.box],
-            "track": self.track,
-            "emotion": self.emotion,
-            "confidence": round(self.confidence, 6),
-            "probabilities": by_name(self.probabilities),
-            "valence": round(self.valence, 4),
-            "arousal": round(self.arousal, 4),
-            "va_source": self.va_source,
-            "source": self.source,
-            "score": round(self.score, 4),
-            "landmarks": [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
-        }
-        if self.smoothed is not None:
-            face["smoothed"] = by_name(self.smoothed)
-            face["label"] = self.label
-            face["label_confidence"] = round(self.label_confidence, 6)
-        return face
-
-    @classmethod
-    def from_dict(cls, face: Mapping[str, Any]) -> Face:
-        """Read what `to_dict` wrote; raises KeyError, TypeError or ValueError on anything else."""
-        x, y, width, height = (float(value) for value in face["box"])
-        smoothed = face.get("smoothed")
-        return cls(
-            box=(x, y, width, height),
-            emotion=str(face["emotion"]),
-            confidence=float(face["confidence"]),
-            probabilities=tuple(float(face["probabilities"][name]) for name in EMOTIONS),
-            valence=float(face["valence"]),
-            arousal=float(face["arousal"]),
-            score=float(face.get("score", 1.0)),
-            landmarks=tuple((float(x), float(y)) for x, y in face.get("landmarks", ())),
-            track=str(face.get("track", "")),
-            smoothed=None if smoothed is None else tuple(float(smoothed[name]) for name in EMOTIONS),
-            label=str(face.get("label", "")),
-            label_confidence=float(face.get("label_confidence", 0.0)),
-            source="tracked" if face.get("source") == "tracked" else "full",
-            va_source="measured" if face.get("va_source") == "measured" else "projected",
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class FrameResult:
-    """What was read in one frame (or photo: then `camera` is empty and `frame_id` names the file).
+class FrameResult(Document):
+    """What was found in one frame (or photo: then `camera` is empty and `frame_id` names the file).
 
     Times are nanoseconds on Redis' clock; `stages_ms` says where the time went, by stage name.
     """
 
     camera: str
     frame_id: str
-    seq: int
-    captured_ns: int
-    width: int
-    height: int
+    seq: Count
+    captured_ns: Count
+    width: Count
+    height: Count
     faces: tuple[Face, ...]
-    published_ns: int = 0
+    published_ns: Count = 0
     on_time: bool = True
-    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    stages_ms: Annotated[
+        Mapping[str, float],
+        PlainSerializer(
+            lambda stages: {name: round(value, 3) for name, value in stages.items()}, return_type=dict[str, float]
+        ),
+    ] = field(default_factory=dict)
 
     @property
     def latency_ms(self) -> float:
         """Milliseconds from capture to publishing."""
         return max(0, self.published_ns - self.captured_ns) / 1e6
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON types."""
-        return {
-            "camera": self.camera,
-            "frame_id": self.frame_id,
-            "seq": self.seq,
-            "captured_ns": self.captured_ns,
-            "published_ns": self.published_ns,
-            "on_time": self.on_time,
-            "width": self.width,
-            "height": self.height,
-            "stages_ms": {name: round(value, 3) for name, value in self.stages_ms.items()},
-            "faces": [face.to_dict() for face in self.faces],
-        }
-
-    def to_json(self) -> bytes:
-        """Return `to_dict` as compact JSON bytes."""
-        return json.dumps(self.to_dict(), separators=(",", ":")).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes | str) -> FrameResult:
-        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError on anything else."""
-        result = json.loads(text)
-        return cls(
-            camera=str(result["camera"]),
-            frame_id=str(result["frame_id"]),
-            seq=int(result["seq"]),
-            captured_ns=int(result["captured_ns"]),
-            published_ns=int(result["published_ns"]),
-            on_time=bool(result["on_time"]),
-            width=int(result["width"]),
-            height=int(result["height"]),
-            stages_ms={str(name): float(value) for name, value in result["stages_ms"].items()},
-            faces=tuple(Face.from_dict(face) for face in result["faces"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +177,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class Camera(Document):
     """What is known of a camera: who it is, how it does, what it sends.
 
     `source` is for people and never holds a password. `updated_ns` is the last heartbeat on Redis' clock.
@@ -236,43 +188,36 @@ class Camera:
     reason: str = ""
     source: str = ""
     delivery: Delivery = "live"
-    fps: float = 0.0
-    width: int = 0
-    height: int = 0
-    updated_ns: int = 0
+    fps: Annotated[float, digits(2)] = 0.0
+    width: Count = 0
+    height: Count = 0
+    updated_ns: Count = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the camera as JSON types."""
-        return {
-            "name": self.name,
-            "state": self.state.value,
-            "reason": self.reason,
-            "source": self.source,
-            "delivery": self.delivery,
-            "fps": round(self.fps, 2),
-            "width": self.width,
-            "height": self.height,
-            "updated_ns": self.updated_ns,
-        }
+
+Drops = Annotated[
+    Mapping[str, int],
+    Field(json_schema_extra={"propertyNames": {"enum": [reason.value for reason in DropReason]}}),
+]
+"""How many frames were not analysed, by reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Document):
     """The account of a camera: captured = analysed + dropped + in flight, analysed = on time + late."""
 
-    captured: int = 0
-    on_time: int = 0
-    late: int = 0
-    in_flight: int = 0
-    drops: Mapping[str, int] = field(default_factory=dict)
+    captured: Count = 0
+    on_time: Count = 0
+    late: Count = 0
+    in_flight: Count = 0
+    drops: Drops = field(default_factory=dict)
 
-    @property
-    def analysed(self) -> int:
+    @derived
+    def analysed(self) -> Count:
         """Frames whose result was published."""
         return self.on_time + self.late
 
-    @property
-    def dropped(self) -> int:
+    @derived
+    def dropped(self) -> Count:
         """Frames that were not analysed, over all reasons."""
         return sum(self.drops.values())
 
@@ -281,7 +226,7 @@ class Counts:
         """Frames with a result, or a reason for having none."""
         return self.analysed + self.dropped
 
-    @property
+    @derived
     def balanced(self) -> bool:
         """Whether every captured frame is accounted for."""
         return self.captured == self.ended + self.in_flight
@@ -295,20 +240,3 @@ class Counts:
             in_flight=self.in_flight - earlier.in_flight,
             drops={reason: count - earlier.drops.get(reason, 0) for reason, count in self.drops.items()},
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the account as JSON types."""
-        return {
-            "captured": self.captured,
-            "analysed": self.analysed,
-            "on_time": self.on_time,
-            "late": self.late,
-            "dropped": self.dropped,
-            "in_flight": self.in_flight,
-            "drops": dict(self.drops),
-        }
-
-
-def by_name(probabilities: tuple[float, ...]) -> dict[str, float]:
-    """Return eight probabilities keyed by emotion, rounded to 1e-6."""
-    return {name: round(float(value), 6) for name, value in zip(EMOTIONS, probabilities, strict=True)}

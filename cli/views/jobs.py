@@ -99,9 +99,9 @@ def _printable(text: str) -> str:
 def _lines(view: JobView) -> Iterator[str]:
     yield f"job {view.id} ({view.name}) is {view.state}" + (f": {view.reason}" if view.reason else "")
     yield f"{view.done:,} of {_count(view.inputs, view.noun)} read, {view.failed:,} failed, {view.faces:,} faces"
-    if not view.ended and view.kind == "video" and view.units[1]:
-        yield f"{view.units[0]:,} of {view.units[1]:,} frames done"
-    eta_s = view.eta_s(time.time())
+    if not view.ended and view.kind == "video" and view.frames[1]:
+        yield f"{view.frames[0]:,} of {view.frames[1]:,} frames done"
+    eta_s = view.eta_s
     if eta_s is not None:
         yield f"about {_duration(eta_s)} to go"
     yield from (f"  {failure.path}: {failure.reason}" for failure in view.failures[:_FAILURES_SHOWN])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, fields
 
-from dashboard.cameras.history import Interval
+from dashboard.cameras.history import Interval, IntervalAccount
 from mien.bus.budget import Budget
 from mien.bus.plan import SavingsPlan
+from mien.documents import Document, Inner, derived
 from mien.types import DropReason
 
 STAGE_WORDS = {
@@ -29,23 +30,39 @@ DROP_WORDS = {
 }
 
 
-def budget_document(camera: str, budget_ms: float, minute: Interval, budget: Budget | None) -> dict[str, Any]:
-    """Return the last minute of a camera as JSON types.
+@dataclass(frozen=True, slots=True)
+class Measured(Budget):
+    """What the worker of a camera says of the frames that it analysed, with its plan in words."""
 
-    `minute` is what the account says of its frames, drops included; `measured` what its worker says of those that it
-    analysed, null while no worker says anything.
+    camera: Inner[str]
+    budget_ms: Inner[float]
+
+    @derived
+    def plan_words(self) -> str:
+        """One sentence that says what the worker does on a frame."""
+        return plan_words(self.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraBudget(Document):
+    """Where the frame budget of a camera went in the last minute, and what became of its frames, drops included.
+
+    `measured` is null while no worker says anything.
     """
-    measured = None
-    if budget is not None:
-        measured = budget.to_dict()
-        del measured["camera"], measured["budget_ms"]
-        measured["plan_words"] = plan_words(budget.plan)
-    return {
-        "camera": camera,
-        "budget_ms": budget_ms if budget is None else budget.budget_ms,
-        "minute": minute.to_dict(),
-        "measured": measured,
-    }
+
+    camera: str
+    budget_ms: float
+    minute: IntervalAccount
+    measured: Measured | None
+
+
+def camera_budget(camera: str, budget_ms: float, minute: Interval, budget: Budget | None) -> CameraBudget:
+    """Return the last minute of a camera: what the account says of its frames, and what its worker said."""
+    account = IntervalAccount.of(minute)
+    if budget is None:
+        return CameraBudget(camera, budget_ms, account, None)
+    measured = Measured(**{each.name: getattr(budget, each.name) for each in fields(budget)})
+    return CameraBudget(camera, budget.budget_ms, account, measured)
 
 
 def plan_words(plan: SavingsPlan) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
-from mien.types import Counts
+from mien.documents import Count, Document, Share, digits
+from mien.types import Counts, Drops
+
+MaybeShare = Annotated[Share, digits(4)] | None
 
 MINUTE_S = 60.0
 # Sixty accounts a camera: about 40 KB, however long it runs.
@@ -38,16 +41,36 @@ class Interval:
         """Results a second."""
         return self.counts.analysed / self.window_s if self.window_s > 0 else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        counts = self.counts.to_dict()
-        del counts["in_flight"]
-        return {
-            "window_s": round(self.window_s, 1),
-            **counts,
-            "on_time_share": rounded(self.on_time_share),
-            "on_time_of_analysed": rounded(self.on_time_of_analysed),
-        }
+
+@dataclass(frozen=True, slots=True)
+class IntervalAccount(Document):
+    """What became of the frames of an interval; `on_time_share` counts a drop as missed."""
+
+    window_s: Annotated[float, digits(1)]
+    captured: Count
+    analysed: Count
+    on_time: Count
+    late: Count
+    dropped: Count
+    drops: Drops
+    on_time_share: MaybeShare
+    on_time_of_analysed: MaybeShare
+
+    @classmethod
+    def of(cls, interval: Interval) -> IntervalAccount:
+        """Return the account of an interval."""
+        counts = interval.counts
+        return cls(
+            window_s=interval.window_s,
+            captured=counts.captured,
+            analysed=counts.analysed,
+            on_time=counts.on_time,
+            late=counts.late,
+            dropped=counts.dropped,
+            drops=counts.drops,
+            on_time_share=interval.on_time_share,
+            on_time_of_analysed=interval.on_time_of_analysed,
+        )
 
 
 class History:
@@ -74,8 +97,3 @@ class History:
         now_s, now = self._newest
         began_s, began = next(sample for sample in self._samples if now_s - sample[0] <= seconds)
         return Interval(now_s - began_s, now.since(began))
-
-
-def rounded(share: float | None) -> float | None:
-    """Return a share with four digits."""
-    return None if share is None else round(share, 4)

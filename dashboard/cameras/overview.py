@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
-from dashboard.cameras.history import MINUTE_S, History, Interval, rounded
+from dashboard.cameras.history import MINUTE_S, History, Interval, MaybeShare
 from mien.bus.budget import Budget
 from mien.bus.bus import Bus
+from mien.documents import Count, Document, Inner, Share, derived, digits
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
-from mien.types import Camera, Counts, FrameResult
+from mien.types import Camera, Counts, FrameResult, Label
 
 EVERY_S = 0.5
 LATELY_S = 10.0
@@ -26,61 +26,85 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CameraStatus:
+class FaceLabel(Document):
+    """What one face shows, and how sure that is."""
+
+    label: Label
+    confidence: Annotated[Share, digits(4)]
+
+
+@dataclass(frozen=True, slots=True)
+class Minute(Document):
+    """The last minute in two numbers."""
+
+    on_time_share: MaybeShare
+    p95_ms: Annotated[float, digits(2)] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraStatus(Camera):
     """A camera, its account, how it did over the last 10 s (`lately`) and minute, and what its worker measured."""
 
-    camera: Camera
     counts: Counts
-    lately: Interval = field(default_factory=Interval)
-    minute: Interval = field(default_factory=Interval)
-    budget: Budget | None = None
-    newest: FrameResult | None = None
-    newest_age_ms: float | None = None
+    lately: Inner[Interval] = field(default_factory=Interval)
+    last_minute: Inner[Interval] = field(default_factory=Interval)
+    budget: Inner[Budget | None] = None
+    newest: Inner[FrameResult | None] = None
+    newest_age_ms: Inner[float | None] = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the status as JSON types."""
-        newest = self.newest
-        return {
-            **self.camera.to_dict(),
-            "analysed_fps": round(self.lately.analysed_fps, 2),
-            "on_time_share": rounded(self.lately.on_time_of_analysed),
-            "counts": {**self.counts.to_dict(), "balanced": self.counts.balanced},
-            "faces": len(newest.faces) if newest is not None else 0,
-            "labels": _labels(newest),
-            "latency_ms": None if newest is None else round(newest.latency_ms, 2),
-            "result_age_ms": None if self.newest_age_ms is None else round(self.newest_age_ms, 1),
-            "minute": {
-                "on_time_share": rounded(self.minute.on_time_share),
-                "p95_ms": None if self.budget is None else round(self.budget.total.p95, 2),
-            },
-        }
+    @derived
+    def analysed_fps(self) -> Annotated[float, digits(2)]:
+        """Results a second."""
+        return self.lately.analysed_fps
+
+    @derived
+    def on_time_share(self) -> MaybeShare:
+        """Share on time of the frames that were analysed lately."""
+        return self.lately.on_time_of_analysed
+
+    @derived
+    def faces(self) -> Count:
+        """How many faces the newest result has."""
+        return len(self.newest.faces) if self.newest is not None else 0
+
+    @derived
+    def labels(self) -> tuple[FaceLabel, ...]:
+        """What the largest faces of the newest result show, largest first."""
+        return _labels(self.newest)
+
+    @derived
+    def latency_ms(self) -> Annotated[float, digits(2)] | None:
+        """From capture to result, of the newest one."""
+        return None if self.newest is None else self.newest.latency_ms
+
+    @derived
+    def result_age_ms(self) -> Annotated[float, digits(1)] | None:
+        """How long ago the frame of the newest result was captured."""
+        return self.newest_age_ms
+
+    @derived
+    def minute(self) -> Minute:
+        """The last minute."""
+        return Minute(self.last_minute.on_time_share, None if self.budget is None else self.budget.total_ms.p95)
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Everything known at one moment; `error` says why it is not known, in words for a person."""
+class Snapshot(Document):
+    """All cameras and how many workers run; `error` says why that is not known, in words for a person."""
 
     cameras: tuple[CameraStatus, ...] = ()
-    workers: int = 0
+    workers: Count = 0
     error: str = ""
-    read_s: float = field(default_factory=time.monotonic)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the snapshot as JSON types."""
-        return {
-            "cameras": [status.to_dict() for status in self.cameras],
-            "workers": self.workers,
-            "error": self.error,
-        }
+    read_s: Inner[float] = field(default_factory=time.monotonic)
 
     @cached_property
     def json(self) -> bytes:
         """The snapshot as JSON, made once for all who look."""
-        return json.dumps(self.to_dict(), separators=(",", ":")).encode()
+        return self.to_json()
 
     def get(self, name: str) -> CameraStatus | None:
         """Return the status of one camera."""
-        return next((status for status in self.cameras if status.camera.name == name), None)
+        return next((status for status in self.cameras if status.name == name), None)
 
 
 class Overview:
@@ -123,7 +147,7 @@ class Overview:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all cameras of the newest snapshot."""
-        return tuple(status.camera.name for status in self._snapshot.cameras)
+        return tuple(status.name for status in self._snapshot.cameras)
 
     def close(self) -> None:
         """Stop reading."""
@@ -172,25 +196,22 @@ class Overview:
         history.note(time.monotonic(), counts)
         newest = next(iter(self._bus.recent_results(camera.name, count=1)), None)
         return CameraStatus(
-            camera=camera,
+            **{each.name: getattr(camera, each.name) for each in fields(camera)},
             counts=counts,
             lately=history.window(LATELY_S),
-            minute=history.window(MINUTE_S),
+            last_minute=history.window(MINUTE_S),
             budget=budget,
             newest=newest,
             newest_age_ms=None if newest is None else max(0, self._bus.clock.now_ns() - newest.captured_ns) / 1e6,
         )
 
 
-def _labels(newest: FrameResult | None) -> list[dict[str, Any]]:
+def _labels(newest: FrameResult | None) -> tuple[FaceLabel, ...]:
     """Return label and confidence of the largest faces, largest first."""
     if newest is None:
-        return []
+        return ()
     largest = sorted(newest.faces, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_LABELS]
-    return [
-        {
-            "label": face.label or face.emotion,
-            "confidence": round(face.label_confidence if face.label else face.confidence, 4),
-        }
+    return tuple(
+        FaceLabel(face.label or face.emotion, face.label_confidence if face.label else face.confidence)
         for face in largest
-    ]
+    )

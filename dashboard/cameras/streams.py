@@ -24,7 +24,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
-from dashboard.cameras.budgets import budget_document
+from dashboard.cameras.budgets import camera_budget
 from dashboard.cameras.hub import Hub, Shown
 from dashboard.cameras.overview import EVERY_S, Overview
 from dashboard.problems import Refused
@@ -98,7 +98,7 @@ def mjpeg_parts(hub: Hub, overview: Overview, name: str, part: Callable[[Shown],
         while True:
             shown = viewer.next(_KEEP_ALIVE_S)
             status = overview.now().get(name)
-            lost = status is None or status.camera.state in _LOST
+            lost = status is None or status.state in _LOST
             newest = hub.newest(name)
             if shown:
                 yield shown[0].made(part)
@@ -136,7 +136,9 @@ def camera_events(hub: Hub, overview: Overview, name: str, budget_ms: float) -> 
                 events.append(_event("camera", {"camera": status and status.to_dict(), "error": now.error}))
                 if status is not None and now_s - budget_told_s >= BUDGET_EVERY_S:
                     budget_told_s = now_s
-                    events.append(_event("budget", budget_document(name, budget_ms, status.minute, status.budget)))
+                    events.append(
+                        _event("budget", camera_budget(name, budget_ms, status.last_minute, status.budget).to_dict())
+                    )
             events += [event.sent for event in listener.next(0.0 if events else EVERY_S)]
             if events:
                 yield b"".join(events)

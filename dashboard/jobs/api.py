@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Any, get_args
+from typing import get_args
 
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, request
 
+from dashboard.answers import Failures, JobList, Outputs, PictureNames
 from dashboard.jobs import outputs
 from dashboard.jobs.gallery import read_page
 from dashboard.jobs.requests import job_from
 from dashboard.jobs.sending import send_path, send_zip
 from dashboard.jobs.videopages import read_videos
 from dashboard.pool import in_pool
-from dashboard.problems import NotFound
+from dashboard.problems import NotFound, respond
 from dashboard.services import limit_of, number_of, services
 from mien.errors import InputError
 from mien.jobs.outputs import TABLES, annotated_number
@@ -54,33 +56,33 @@ def list_jobs() -> Response:
     kinds = _choices("kind", KINDS)
     found = services().jobs.list(_SEARCHED if states or kinds else limit)
     wanted = [job for job in found if (not states or job.state in states) and (not kinds or job.kind in kinds)]
-    return jsonify(jobs=[_brief(job) for job in wanted[:limit]])
+    return respond(JobList(tuple(_brief(job) for job in wanted[:limit])))
 
 
 @jobs_api.post("/api/v1/jobs")
 def make_job() -> Response:
     """Queue a job over the files of an upload, or over files of this machine inside `job_roots`."""
     job = job_from(request.get_json(silent=True), services())
-    return make_response(jsonify(_brief(job)), 200 if job.existed else 201)
+    return respond(_brief(job), 200 if job.existed else 201)
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>")
 def show_job(job_id: str) -> Response:
     """One job."""
-    return jsonify(_brief(services().jobs.get(job_id)))
+    return respond(_brief(services().jobs.get(job_id)))
 
 
 @jobs_api.delete("/api/v1/jobs/<job_id>")
 @jobs_api.post("/api/v1/jobs/<job_id>/cancel")
 def cancel_job(job_id: str) -> Response:
     """Cancel a job; what is done stays."""
-    return jsonify(_brief(services().jobs.cancel(job_id)))
+    return respond(_brief(services().jobs.cancel(job_id)))
 
 
 @jobs_api.post("/api/v1/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
     """Queue what failed or was cancelled again."""
-    return jsonify(_brief(services().jobs_in_pool(lambda jobs: jobs.retry(job_id))))
+    return respond(_brief(services().jobs_in_pool(lambda jobs: jobs.retry(job_id))))
 
 
 # What went wrong
@@ -93,9 +95,7 @@ def failures(job_id: str) -> Response:
     start, limit = number_of("offset", 0), limit_of(100, _MOST_FAILURES)
     found = in_pool(services().jobs.failures, job)[start : start + limit]
     more = start + len(found)
-    return jsonify(
-        failures=[failure.to_dict() for failure in found], total=job.failed, next=more if more < job.failed else None
-    )
+    return respond(Failures(tuple(found), job.failed, more if more < job.failed else None))
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/failures.csv")
@@ -116,7 +116,7 @@ def job_pictures(job_id: str) -> Response:
     job = services().jobs.get(job_id)
     folder = services().jobs.folder(job.id)
     after, limit, emotion = number_of("after", -1), limit_of(48, _MOST_PICTURES), request.args.get("emotion", "")
-    return jsonify(in_pool(lambda: read_page(folder, after, limit, emotion).to_dict()))
+    return respond(in_pool(lambda: read_page(folder, after, limit, emotion)))
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/annotated")
@@ -125,7 +125,7 @@ def annotated(job_id: str) -> Response:
     out = services().jobs.get(job_id).out
     after, limit = number_of("after", 0), limit_of(1000, _MOST_NAMES)
     names = in_pool(lambda: outputs.annotated_names(out, after, limit))
-    return jsonify(pictures=names, next=annotated_number(names[-1]) if len(names) == limit else None)
+    return respond(PictureNames(tuple(names), annotated_number(names[-1]) if len(names) == limit else None))
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/annotated/<name>")
@@ -140,14 +140,14 @@ def job_videos(job_id: str) -> Response:
     job = services().jobs.get(job_id)
     folder = services().jobs.folder(job.id)
     after, limit = number_of("after", -1), limit_of(20, _MOST_VIDEOS)
-    return jsonify(in_pool(lambda: read_videos(folder, job.out, after, limit).to_dict()))
+    return respond(in_pool(lambda: read_videos(folder, job.out, after, limit)))
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/outputs")
 def job_outputs(job_id: str) -> Response:
     """The files of the results, but for annotated pictures."""
     out = services().jobs.get(job_id).out
-    return jsonify(outputs=[output.to_dict() for output in in_pool(outputs.list_outputs, out)])
+    return respond(Outputs(tuple(in_pool(outputs.list_outputs, out))))
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>/outputs/<path:path>")
@@ -185,9 +185,9 @@ def _output(job: JobView, path: str) -> Response:
     return answer
 
 
-def _brief(job: JobView) -> dict[str, Any]:
-    """Return a job as JSON types, with its first failures only: a list of jobs may have many thousand."""
-    return {**job.to_dict(), "failures": [failure.to_dict() for failure in job.failures[:FAILURES_SHOWN]]}
+def _brief(job: JobView) -> JobView:
+    """Return a job with its first failures only: a list of jobs may have many thousand."""
+    return replace(job, failures=job.failures[:FAILURES_SHOWN])
 
 
 def _choices(name: str, known: tuple[str, ...]) -> set[str]:

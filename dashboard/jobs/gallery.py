@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
+from mien.documents import Count, Document, left_out_if
 from mien.errors import InputError
 from mien.jobs.folder import Entry, JobFolder
-from mien.types import EMOTIONS, UNCERTAIN
+from mien.types import EMOTIONS, UNCERTAIN, Face
 
 # A rare emotion may be in none of the next pictures: a request ends after so many chunks, and tells where to go on.
 CHUNKS_A_REQUEST = 10
@@ -15,21 +17,29 @@ NO_FACE = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Pictures in the order of the inputs; `after` asks for the next ones, and is None at the end.
+class PictureEntry(Document):
+    """A picture of the results: its `index` among the inputs, its name, size and faces.
 
-    Each picture is an entry of the results with its `index` among the inputs.
+    `annotated` is the name of the picture with its faces drawn in, where the job was to draw it.
     """
 
-    pictures: tuple[Entry, ...]
-    after: int | None
+    index: Count
+    path: str
+    width: Count
+    height: Count
+    faces: tuple[Face, ...]
+    annotated: Annotated[str, left_out_if("")] = ""
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the page as JSON types."""
-        return {"pictures": list(self.pictures), "next": self.after}
+
+@dataclass(frozen=True, slots=True)
+class PicturePage(Document):
+    """Pictures in the order of the inputs; `next` asks for the ones after them, and is None at the end."""
+
+    pictures: tuple[PictureEntry, ...]
+    next: int | None
 
 
-def read_page(folder: JobFolder, after: int, limit: int, emotion: str = "") -> Page:
+def read_page(folder: JobFolder, after: int, limit: int, emotion: str = "") -> PicturePage:
     """Return at most `limit` pictures behind the input `after` (-1: from the first one).
 
     `emotion` leaves only pictures with such a face, or with `none` those without faces; then a page may be short, even
@@ -39,15 +49,15 @@ def read_page(folder: JobFolder, after: int, limit: int, emotion: str = "") -> P
         raise InputError(f"there is no emotion {emotion[:50]!r}: {', '.join((*EMOTIONS, UNCERTAIN))}, or {NO_FACE}")
     size = folder.read_inputs().chunk_size
     chunks = sorted(chunk for chunk in folder.finished_chunks() if (chunk + 1) * size > after + 1)
-    found: list[Entry] = []
+    found: list[PictureEntry] = []
     for chunk in chunks[:CHUNKS_A_REQUEST]:
         for index, entry in _pictures(folder, chunk):
             if index > after and _shows(entry, emotion):
-                found.append({"index": index, **entry})
+                found.append(PictureEntry.from_dict({"index": index, **entry}))
                 if len(found) == limit:
-                    return Page(tuple(found), index)
+                    return PicturePage(tuple(found), index)
     more = chunks[CHUNKS_A_REQUEST:]
-    return Page(tuple(found), more[0] * size - 1 if more else None)
+    return PicturePage(tuple(found), more[0] * size - 1 if more else None)
 
 
 def _pictures(folder: JobFolder, chunk: int) -> Iterator[tuple[int, Entry]]:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dashboard.problems import NotFound
+from mien.documents import Count, Document, derived
 from mien.jobs.outputs import ANNOTATED_FOLDER, EVALUATION_FILES, TABLES, VIDEO_FILES, annotated_number
 
 MEDIA_TYPES = {
@@ -30,20 +30,16 @@ _FOLDER = re.compile(r"[^/\\\x00]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """A file of the results: its path below them, and its size."""
+class Output(Document):
+    """A file of the results: its path below them, its size, and what it is sent as."""
 
     path: str
-    size_bytes: int
+    bytes: Count
 
-    @property
-    def media_type(self) -> str:
-        """What the file is sent as."""
+    @derived
+    def type(self) -> str:
+        """The media type."""
         return MEDIA_TYPES[Path(self.path).suffix]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the output as JSON types."""
-        return {"path": self.path, "bytes": self.size_bytes, "type": self.media_type}
 
 
 def open_output(out: Path, path: str) -> tuple[Path, str]:

@@ -3,28 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
 
 from dashboard.jobs.roots import check_inside, check_roots
 from dashboard.jobs.uploads import label_of
 from dashboard.pool import in_pool
 from dashboard.services import Services
+from mien.documents import Document, left_out_if
 from mien.errors import InputError
-from mien.formats import JOB_FORMATS, check_priority
+from mien.formats import JOB_FORMATS, Format, Priority, check_priority
 from mien.inputs.find import PICTURES, VIDEOS, find_inputs
-from mien.jobs.options import check_job_options
+from mien.jobs.options import MOST_EVERY, check_job_options
 from mien.jobs.request import Input, Options
 from mien.jobs.view import JobView
 
 KINDS = tuple(JOB_FORMATS)
 """The kinds of job that can be made here: not evaluations, which need labelled pictures."""
 
-_KEYS = {"upload", "kind", "paths", "name", "priority", "options"}
 _EXAMPLES = (
     'the body must be JSON like {"upload": "ID", "name": "TEXT"} or {"kind": "photos", "paths": ["/folder"]}, and may'
     ' have "priority" and "options"'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions(Document):
+    """What a job can be asked for beside its inputs."""
+
+    annotate: Annotated[bool, left_out_if(True)] = True
+    formats: Annotated[
+        tuple[Format, ...],
+        left_out_if(()),
+        Field(description="; ".join(f"{kind}: {', '.join(names)}" for kind, names in JOB_FORMATS.items())),
+    ] = ()
+    every: Annotated[
+        int,
+        left_out_if(1),
+        Field(description="video: every n-th frame", json_schema_extra={"minimum": 1, "maximum": MOST_EVERY}),
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob(Document):
+    """A job over an upload, or over files inside `job_roots`."""
+
+    __pydantic_config__ = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["upload"]}, {"required": ["kind", "paths"]}]}
+    )
+
+    upload: Annotated[str, left_out_if("")] = ""
+    kind: Annotated[str, left_out_if(""), Field(json_schema_extra={"enum": list(KINDS)})] = ""
+    paths: Annotated[tuple[str, ...], left_out_if(())] = ()
+    name: Annotated[str, left_out_if("")] = ""
+    priority: Annotated[Priority, left_out_if("normal")] = "normal"
+    options: Annotated[JobOptions, left_out_if(JobOptions())] = JobOptions()
+
+
+_KEYS = {each.name for each in fields(NewJob)}
 
 
 def job_from(body: Any, parts: Services) -> JobView:

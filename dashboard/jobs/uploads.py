@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from dashboard.pool import in_pool
 from dashboard.problems import NotFound, Refused
 from mien.address import Address
+from mien.documents import Count, Document
 from mien.errors import InputError, PictureError
 from mien.headers import picture as picture_header
 from mien.headers import video as videos
@@ -66,6 +67,17 @@ class Upload:
     touched_s: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class Received(Document):
+    """A file of an upload: its label, the kind of job that it is for, its size, and the pixels that it declares."""
+
+    name: str
+    kind: str
+    bytes: Count
+    width: Count
+    height: Count
+
+
 class Uploads:
     """The uploads that are under way."""
 
@@ -98,7 +110,7 @@ class Uploads:
         upload.touched_s = time.monotonic()
         return upload
 
-    def add(self, upload: Upload, name: str, body: Any, length: int | None) -> dict[str, Any]:
+    def add(self, upload: Upload, name: str, body: Any, length: int | None) -> Received:
         """Store one picture or video that is read from `body`; returns its label, size and declared pixels.
 
         Raises PictureError (neither of both, cut off), PictureTooLarge (too many pixels) and Refused (too many bytes or
@@ -130,8 +142,7 @@ class Uploads:
             in_pool(lambda: unfinished.unlink(missing_ok=True))
             raise
         upload.labels[path] = label_of(name)
-        size = {"width": header.width, "height": header.height}
-        return {"name": label_of(name), "kind": kind, "bytes": received, **size}
+        return Received(label_of(name), kind, received, header.width, header.height)
 
     def items(self, upload: Upload) -> list[Input]:
         """Return what a job of an upload reads; raises InputError without files."""

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from dashboard.jobs.outputs import video_outputs
+from dashboard.jobs.outputs import Output, video_outputs
+from mien.documents import Count, Document, Share, digits
 from mien.jobs.folder import Entry, JobFolder, numbered
+
+VideoState = Literal["queued", "analysing", "drawing", "joining", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class VideoPage:
-    """Videos in the order of the inputs; `after` asks for the next ones, and is None at the end."""
+class VideoEntry(Document):
+    """A video of a job: its `index` among the inputs, its name, how far it is, and its files in the results.
 
-    videos: tuple[Mapping[str, Any], ...]
-    after: int | None
+    `reason` says what it failed of; `folder` is that of its files, and empty while it has none.
+    """
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the page as JSON types."""
-        return {"videos": list(self.videos), "next": self.after}
+    index: Count
+    path: str
+    state: VideoState
+    progress: Annotated[Share, digits(4)]
+    reason: str
+    folder: str
+    files: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPage(Document):
+    """Videos in the order of the inputs; `next` asks for the ones after them, and is None at the end."""
+
+    videos: tuple[VideoEntry, ...]
+    next: int | None
 
 
 def read_videos(folder: JobFolder, out: Path, after: int, limit: int) -> VideoPage:
@@ -36,20 +50,20 @@ def read_videos(folder: JobFolder, out: Path, after: int, limit: int) -> VideoPa
     return VideoPage(videos, numbers[-1] if videos and numbers[-1] + 1 < len(items) else None)
 
 
-def _video(folder: JobFolder, out: Path, index: int, label: str) -> dict[str, Any]:
+def _video(folder: JobFolder, out: Path, index: int, label: str) -> VideoEntry:
     place = folder.video(index)
     done = folder.read_done(place)
     state, progress = _how_far(place, done)
     results = results_folder(done)
-    return {
-        "index": index,
-        "path": label,
-        "state": state,
-        "progress": round(progress, 4),
-        "reason": str(done.get("reason", "")),
-        "folder": results,
-        "files": [output.to_dict() for output in video_outputs(out, results)] if results else [],
-    }
+    return VideoEntry(
+        index=index,
+        path=label,
+        state=state,
+        progress=progress,
+        reason=str(done.get("reason", "")),
+        folder=results,
+        files=tuple(video_outputs(out, results)) if results else (),
+    )
 
 
 def results_folder(done: Entry) -> str:
@@ -58,7 +72,7 @@ def results_folder(done: Entry) -> str:
     return name if name not in (".", "..") and "/" not in name and "\\" not in name else ""
 
 
-def _how_far(place: Path, done: Entry) -> tuple[str, float]:
+def _how_far(place: Path, done: Entry) -> tuple[VideoState, float]:
     """Return the state of a video and its progress from 0 to 1: half of it is analysing, half drawing.
 
     A video that breaks off counts as failed, and has the results of what could be read of it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, cast
 
@@ -42,6 +42,7 @@ from mien.bus.entries import (
     view_of,
     watched_key,
 )
+from mien.documents import adapter
 from mien.settings import Settings
 from mien.types import Camera, Counts, DropReason, Frame, FrameResult, View
 
@@ -86,6 +87,8 @@ class Bus:
         self._flush = self._script("flush")
         self._retire = self._script("retire")
         self._beat = self._script("beat")
+        for kind in (Camera, FrameResult, Budget):  # now, and not while a frame waits
+            adapter(kind)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Bus:
@@ -338,9 +341,9 @@ class Bus:
 
     def put_camera(self, camera: Camera) -> None:
         """Publish the state of a camera, as of now; a producer repeats it every 0.5 s."""
-        note = {**camera.to_dict(), "updated_ns": self.clock.now_ns()}
+        note = replace(camera, updated_ns=self.clock.now_ns()).to_json()
         with broker_errors(self.address):
-            self._redis.hset(CAMERAS, camera.name, json.dumps(note))
+            self._redis.hset(CAMERAS, camera.name, cast(Any, note))
 
     def forget_camera(self, camera: str) -> None:
         """Remove a camera, its streams and its account."""
@@ -355,7 +358,7 @@ class Bus:
         with broker_errors(self.address):
             notes = cast(Any, self._redis.hgetall(CAMERAS))
         now_ns = self.clock.now_ns()
-        return [camera_from_note(json.loads(notes[name]), now_ns) for name in sorted(notes)]
+        return [camera_from_note(notes[name], now_ns) for name in sorted(notes)]
 
     def counts(self, camera: str) -> Counts:
         """Return the account of a camera, all numbers of the same moment."""

@@ -6,6 +6,7 @@ Keys and fields are known to `mien.bus.bus` only; readers of streams know the or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, View
@@ -118,23 +119,12 @@ def view_of(camera: str, fields: Mapping[bytes, bytes]) -> View:
     return View(camera=camera, frame_id=fields[b"frame_id"].decode(), jpeg=fields[b"jpeg"])
 
 
-def camera_from_note(note: Mapping[str, Any], now_ns: int) -> Camera:
+def camera_from_note(note: bytes | str, now_ns: int) -> Camera:
     """Return a camera from its note; one whose producer is silent for over 2 s has no signal."""
-    state, reason = CameraState(note["state"]), str(note["reason"])
-    silent = now_ns - int(note["updated_ns"]) > CAMERA_TTL_NS
-    if silent and state in (CameraState.LIVE, CameraState.CONNECTING):
-        state, reason = CameraState.NO_SIGNAL, "the producer is gone"
-    return Camera(
-        name=str(note["name"]),
-        state=state,
-        reason=reason,
-        source=str(note["source"]),
-        delivery=note["delivery"],
-        fps=float(note["fps"]),
-        width=int(note["width"]),
-        height=int(note["height"]),
-        updated_ns=int(note["updated_ns"]),
-    )
+    camera = Camera.from_json(note)
+    if now_ns - camera.updated_ns > CAMERA_TTL_NS and camera.state in (CameraState.LIVE, CameraState.CONNECTING):
+        return replace(camera, state=CameraState.NO_SIGNAL, reason="the producer is gone")
+    return camera
 
 
 def counts_of(fields: Mapping[bytes, bytes], in_flight: int) -> Counts:

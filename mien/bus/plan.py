@@ -5,15 +5,14 @@ Every saving keeps the answer: `python -m bench agreement` measures each against
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
+from mien.documents import Count, Document
 from mien.limits import SMALLEST_FACE_PX
 
 
 @dataclass(frozen=True, slots=True)
-class SavingsPlan:
+class SavingsPlan(Document):
     """How often a worker does what; the fields that are 0 (or 1, for `view_every` and `analyse_every`) save nothing.
 
     `scan_ms`: the whole frame is searched for faces once in this time for each camera; between, faces are followed in
@@ -25,25 +24,9 @@ class SavingsPlan:
 
     scan_ms: float = 0.0
     classify_ms: float = 0.0
-    smallest_face_px: int = SMALLEST_FACE_PX
-    view_every: int = 1
-    analyse_every: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plan: Mapping[str, Any]) -> SavingsPlan:
-        """Read what `to_dict` wrote; unknown keys are left out, TypeError or ValueError on wrong types."""
-        known = {each.name: plan[each.name] for each in fields(cls) if each.name in plan}
-        for name in ("smallest_face_px", "view_every", "analyse_every"):
-            if name in known:
-                known[name] = int(known[name])
-        for name in ("scan_ms", "classify_ms"):
-            if name in known:
-                known[name] = float(known[name])
-        return cls(**known)
+    smallest_face_px: Count = SMALLEST_FACE_PX
+    view_every: Count = 1
+    analyse_every: Count = 1
 
 
 EVERYTHING = SavingsPlan()

@@ -8,7 +8,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field
+
+from mien.documents import Count, Document, Inner, Share, derived, digits
+from mien.formats import Priority
+from mien.jobs.request import JobKind
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -17,15 +23,11 @@ FAILURES_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Document):
     """An input that could not be read: its path (or the name under which it was uploaded), and why."""
 
     path: str
     reason: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the failure as JSON types."""
-        return {"path": self.path, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +61,34 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class JobView(Document):
     """A job at one moment.
 
     `created`, `started` and `finished` are seconds since 1970. A job is `done` when its results are written, even if
     some inputs `failed`; then `inputs = done + failed`. It is `failed` when the job itself could not go on, which
     `reason` explains. `failures` are the first ones, at most `FAILURES_KEPT` or so; `Jobs.failures` has all of them.
-    `out` is the folder of its results. `earlier`: work that was done before `started`. `existed`: the job was there
-    already when somebody asked for the same again.
+    `out` is the folder of its results. `frames`: those of its videos that are done, and that are known. `earlier`: work
+    that was done before `started`. `existed`: the job was there already when somebody asked for the same again.
     """
 
     id: str
-    kind: str
+    kind: JobKind
     state: JobState
     name: str
     created: float
     finished: float | None
-    inputs: int
-    done: int
-    failed: int
-    faces: int
-    failures: tuple[Failure, ...]
+    inputs: Count
+    done: Count
+    failed: Count
+    faces: Count
+    failures: Annotated[tuple[Failure, ...], Field(description="the first ones; /failures has all")]
     out: Path
     reason: str = ""
-    units: tuple[int, int] = (0, 0)
-    priority: str = "normal"
+    frames: Inner[tuple[int, int]] = (0, 0)
+    priority: Priority = "normal"
     started: float | None = None
-    earlier: int = 0
-    existed: bool = False
+    earlier: Inner[int] = 0
+    existed: Inner[bool] = False
 
     @property
     def ended(self) -> bool:
@@ -98,8 +100,8 @@ class JobView:
         """What a command that waited for the job ends with: 0 when all inputs were read, else 1."""
         return 0 if self.state == "done" and not self.failed else 1
 
-    @property
-    def unit(self) -> str:
+    @derived
+    def unit(self) -> Literal["pictures", "frames"]:
         """What `work` counts."""
         return "frames" if self.kind == "video" else "pictures"
 
@@ -111,49 +113,37 @@ class JobView:
     @property
     def work(self) -> tuple[int, int]:
         """Work done and work known, in `unit`s: frames of videos, pictures of all others."""
-        return self.units if self.kind == "video" else (self.done + self.failed, self.inputs)
+        return self.frames if self.kind == "video" else (self.done + self.failed, self.inputs)
 
-    @property
-    def progress(self) -> float:
+    @derived
+    def units_done(self) -> Count:
+        """Work that is done."""
+        return self.work[0]
+
+    @derived
+    def units(self) -> Count:
+        """Work that is known."""
+        return self.work[1]
+
+    @derived
+    def progress(self) -> Annotated[Share, digits(4)]:
         """How much is done, from 0 to 1; 1 only when the job is done."""
         if self.state == "done":
             return 1.0
         done, known = self.work
         return min(0.999, done / known) if known else 0.0
 
-    def eta_s(self, now: float) -> float | None:
+    @derived
+    def eta_s(self) -> Annotated[float, digits(1)] | None:
+        """How long the job will take from now on, in seconds; None when nobody knows."""
+        return self.eta_from(time.time())
+
+    def eta_from(self, now: float) -> float | None:
         """How long the job will take from `now` on (seconds since 1970) at its speed so far; None when nobody knows."""
         done, known = self.work
         if self.state != "running" or self.started is None or done <= self.earlier or now <= self.started:
             return None
         return (known - done) * (now - self.started) / (done - self.earlier)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the job as JSON types."""
-        done, known = self.work
-        eta_s = self.eta_s(time.time())
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "state": self.state,
-            "reason": self.reason,
-            "name": self.name,
-            "priority": self.priority,
-            "created": self.created,
-            "started": self.started,
-            "finished": self.finished,
-            "inputs": self.inputs,
-            "done": self.done,
-            "failed": self.failed,
-            "faces": self.faces,
-            "progress": round(self.progress, 4),
-            "unit": self.unit,
-            "units_done": done,
-            "units": known,
-            "eta_s": None if eta_s is None else round(eta_s, 1),
-            "failures": [failure.to_dict() for failure in self.failures],
-            "out": str(self.out),
-        }
 
     def to_report(self, failures: Sequence[Failure] | None = None) -> dict[str, Any]:
         """Return what `enqueue --wait --json` prints; `failures` are all of them, where the view has only some."""
@@ -175,7 +165,7 @@ def view_of(
     numbers = {name: int(fields.get(name, 0)) for name in ("inputs", "done", "failed", "faces")}
     return JobView(
         id=job_id,
-        kind=fields["kind"],
+        kind=cast(JobKind, fields["kind"]),
         state=cast(JobState, fields["state"]),
         name=fields["name"],
         created=float(fields["created"]),
@@ -183,8 +173,8 @@ def view_of(
         failures=tuple(_failures(failures)),
         out=Path(fields["out"]),
         reason=fields.get("reason", ""),
-        units=(int(fields.get("units_done", 0)), int(fields.get("units", 0))),
-        priority=fields.get("priority", "normal"),
+        frames=(int(fields.get("units_done", 0)), int(fields.get("units", 0))),
+        priority=cast(Priority, fields.get("priority", "normal")),
         started=_time(fields.get("started")),
         earlier=int(fields.get("earlier", 0)),
         existed=existed,

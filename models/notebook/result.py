@@ -57,6 +57,10 @@ class PictureResult(FrameResult):
         size = {"width": self.width, "height": self.height}
         return {"path": self.path, **when, **size, "faces": [face.to_dict() for face in self.faces]}
 
+    def to_json(self) -> bytes:
+        """Return `to_dict` as compact JSON."""
+        return json.dumps(self.to_dict(), separators=(",", ":")).encode()
+
     @classmethod
     def from_json(cls, text: bytes | str) -> PictureResult:
         """Read what `to_json` wrote; raises KeyError, TypeError or ValueError on anything else."""

@@ -38,7 +38,7 @@ def test_a_face_in_json_names_its_eight_emotions() -> None:
 
 
 def test_a_result_that_is_not_one_is_refused() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="camera"):
         FrameResult.from_json(b"{}")
 
 

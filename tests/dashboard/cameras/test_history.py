@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dashboard.cameras.history import MINUTE_S, History, Interval
+from dashboard.cameras.history import MINUTE_S, History, Interval, IntervalAccount
 from mien.types import Counts
 
 
@@ -36,8 +36,8 @@ def test_a_drop_counts_as_missed_and_a_frame_in_flight_does_not() -> None:
     window = history.window(MINUTE_S)
     assert window.on_time_share == 0.6
     assert window.on_time_of_analysed == 0.75
-    assert window.to_dict()["dropped"] == 2
-    assert window.to_dict()["drops"] == {"stale": 0, "trimmed": 2}
+    assert IntervalAccount.of(window).dropped == 2
+    assert IntervalAccount.of(window).drops == {"stale": 0, "trimmed": 2}
 
 
 def test_a_camera_that_began_anew_has_a_new_history() -> None:

@@ -360,9 +360,9 @@ def test_a_tally_that_is_forgotten_counts_no_more(jobs: Jobs) -> None:
 
 def test_how_long_a_job_will_take_is_told_from_what_it_did_since_it_began() -> None:
     view = JobView("a", "photos", "running", "a", 0.0, None, 100, 60, 0, 0, (), Path(), started=1000.0, earlier=40)
-    assert view.eta_s(1010.0) == 20.0
-    assert replace(view, earlier=60).eta_s(1010.0) is None
-    assert replace(view, state="cancelled").eta_s(1010.0) is None
+    assert view.eta_from(1010.0) == 20.0
+    assert replace(view, earlier=60).eta_from(1010.0) is None
+    assert replace(view, state="cancelled").eta_from(1010.0) is None
 
 
 def test_a_broker_that_is_away_is_one_clear_error(tmp_path: Path) -> None:

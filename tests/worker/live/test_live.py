@@ -60,9 +60,9 @@ def test_a_worker_says_where_the_budget_went(
     assert (budget.camera, budget.worker, budget.budget_ms) == ("lobby", name, 40)
     assert (budget.plan, budget.level) == (EVERYTHING, 0)
     assert budget.why
-    assert {"queue", "decode", "detect", "classify", "track", "publish"} <= set(budget.stages)
-    assert budget.stages["detect"].p50 >= 3
-    assert budget.total.p99 >= budget.total.p50 > budget.stages["detect"].p50
+    assert {"queue", "decode", "detect", "classify", "track", "publish"} <= set(budget.stages_ms)
+    assert budget.stages_ms["detect"].p50 >= 3
+    assert budget.total_ms.p99 >= budget.total_ms.p50 > budget.stages_ms["detect"].p50
     assert budget.on_time <= budget.frames <= counts.analysed
     (note,) = bus.workers().values()
     assert (note["plan"], note["level"], note["why"]) == (EVERYTHING.to_dict(), 0, budget.why)

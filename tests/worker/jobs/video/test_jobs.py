@@ -100,7 +100,7 @@ def test_a_video_gives_all_its_results(studio: Studio, long_clip: Path) -> None:
     view = studio.enqueue(long_clip)
     studio.work()
     view = studio.jobs.get(view.id)
-    assert (view.state, view.done, view.failed, view.units) == ("done", 1, 0, (140, 140))
+    assert (view.state, view.done, view.failed, view.frames) == ("done", 1, 0, (140, 140))
     assert {path.name for path in (view.out / "long").iterdir()} == RESULTS
     rows = rows_of(view.out / "long" / "timeline.csv")
     assert view.faces == len(rows) == 140 + 120
@@ -273,14 +273,14 @@ def test_killed_workers_leave_nothing_half_and_lose_nothing(studio: Studio, long
 
     def has_reached(frames: int) -> bool:
         now = studio.jobs.get(view.id)
-        return now.ended or now.units[0] >= frames
+        return now.ended or now.frames[0] >= frames
 
     with ExitStack() as stack:
         for _ in range(4):
             worker = studio.process(10.0)
             stack.callback(worker.wait)
             stack.callback(worker.kill)
-            reached = studio.jobs.get(view.id).units[0] + int(rng.integers(1, 30))
+            reached = studio.jobs.get(view.id).frames[0] + int(rng.integers(1, 30))
             wait_until(partial(has_reached, reached), 60, "work to be killed in")
             worker.send_signal(signal.SIGKILL)
         last = studio.process()
