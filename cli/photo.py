@@ -83,6 +83,7 @@ class _Names:
 def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | None, quality: int) -> dict[str, Any]:
     """Return the entry of one picture, and write it with its faces drawn in; raises InputError when it cannot."""
     from mien.errors import InputError
+    from mien.files import write_file
     from models.pictures.overlay import draw_faces
     from models.pictures.picture import encode_jpeg
 
@@ -96,8 +97,7 @@ def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | 
     if annotated is not None:
         draw_faces(opened.pixels, faces)
         try:
-            annotated.parent.mkdir(parents=True, exist_ok=True)
-            annotated.write_bytes(encode_jpeg(opened.pixels, quality))
+            write_file(annotated, encode_jpeg(opened.pixels, quality), synced=False)
         except OSError as error:
             raise InputError(f"{annotated} cannot be written: {error.strerror}") from error
         entry["annotated"] = str(annotated)

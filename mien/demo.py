@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 from mien.errors import InputError
+from mien.files import write_file
 from mien.logs import configure_logs, get_logger
 from mien.settings import Settings, load_settings
 
@@ -54,10 +54,7 @@ def fetch_demo_clip(settings: Settings, cancel: threading.Event | None = None) -
         clip = _unpack(Path(folder))
     path = demo_path(settings)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-        partial.write_bytes(clip)
-        partial.replace(path)
+        write_file(path, clip, synced=False)
     except OSError as error:
         raise InputError(f"the demo clip cannot be stored at {path}: {error.strerror}") from None
     return path

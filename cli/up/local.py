@@ -24,6 +24,7 @@ from cli.up.scaler import WorkerScaler
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.errors import MienError, PortInUse, SettingsError
+from mien.files import write_json
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings, check_camera_name
@@ -104,12 +105,8 @@ def _start_all(processes: LocalProcesses, commands: Commands, settings: Settings
 @contextmanager
 def _recorded(path: Path, bus: EmbeddedBroker, jobs: EmbeddedBroker, port: int) -> Iterator[None]:
     """Keep the addresses in a file, for commands in other terminals, as long as the brokers run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     record = {"pid": os.getpid(), "bus_url": bus.url, "jobs_url": jobs.url, "port": port}
-    fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps(record))
-    fresh.replace(path)
+    write_json(path, record, synced=False, mode=0o600)
     try:
         yield
     finally:

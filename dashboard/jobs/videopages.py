@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from dashboard.jobs.outputs import Output, video_outputs
 from mien.documents import Count, Document, Share, digits
-from mien.jobs.folder import Entry, JobFolder, numbered
+from mien.files import numbered
+from mien.jobs.folder import Entry, JobFolder
 
 VideoState = Literal["queued", "analysing", "drawing", "joining", "done", "failed"]
 

@@ -14,23 +14,21 @@ Each file appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mien.errors import JobError
+from mien.files import atomic_file, numbered, write_json
 from mien.jobs.request import Input, Inputs, inputs_from, lines_of
 
-__all__ = ["Entry", "Input", "Inputs", "JobFolder", "atomic_file", "numbered", "sweep", "unfinished", "write_json"]
+__all__ = ["Entry", "Input", "Inputs", "JobFolder"]
 
 Entry = dict[str, Any]
 """What became of one input: `path` and its results, or `path` and the `reason` why there are none."""
 
-_UNFINISHED = re.compile(r"\..+\.\d+\.new")
 _JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -82,7 +80,7 @@ class JobFolder:
             return {}
 
     def write_part(self, path: Path, entries: Mapping[int, Entry], *, synced: bool = True) -> None:
-        """Store what a chunk has finished; `synced` as in `atomic_file`."""
+        """Store what a chunk has finished; `synced` as in `mien.files.atomic_path`."""
         write_json(path, {"entries": {str(index): entries[index] for index in sorted(entries)}}, synced=synced)
 
     def forget_failures(self) -> None:
@@ -146,64 +144,3 @@ class JobFolder:
             raise JobError(
                 f"the list of inputs in {self.path} cannot be read ({error}): queue the job again"
             ) from error
-
-
-def numbered(folder: Path, suffixes: tuple[str, ...]) -> set[int]:
-    """Return the numbers of the files `<number><suffix>` in a folder; none when there is no folder."""
-    try:
-        with os.scandir(folder) as found:
-            names = [entry.name.rpartition(".") for entry in found]
-    except FileNotFoundError:
-        return set()
-    return {int(stem) for stem, dot, suffix in names if dot + suffix in suffixes and stem.isdecimal()}
-
-
-def unfinished(path: Path) -> Path:
-    """Return the name under which a file is written until it is whole; `sweep` knows it."""
-    # The process id keeps two workers that redo the same thing out of each other's way.
-    return path.with_name(f".{path.name}.{os.getpid()}.new")
-
-
-def sweep(*folders: Path) -> int:
-    """Remove what killed workers left unfinished in folders and the folders in them; returns how many files."""
-    swept = 0
-    for folder in folders:
-        for place in (folder, *(Path(entry) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False))):
-            for entry in _entries(place):
-                if _UNFINISHED.fullmatch(entry.name):
-                    Path(entry).unlink(missing_ok=True)
-                    swept += 1
-    return swept
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-@contextmanager
-def atomic_file(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
-    """Open a file for writing that replaces `path` only when everything is written.
-
-    `synced`: and on the disk, for files that say that something need not be done again.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = unfinished(path)
-    try:
-        with fresh.open("wb") as file:
-            yield file
-            file.flush()
-            if synced:
-                os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def write_json(path: Path, document: Mapping[str, Any], *, synced: bool = True) -> None:
-    """Write a JSON file that is there whole or not at all; `synced` as in `atomic_file`."""
-    with atomic_file(path, synced=synced) as file:
-        file.write(json.dumps(document, separators=(",", ":")).encode())

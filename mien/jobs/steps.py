@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import JobError
-from mien.jobs.folder import JobFolder, numbered
+from mien.files import numbered
+from mien.jobs.folder import JobFolder
 from mien.jobs.request import Inputs
 
 __all__ = ["JOB_FUNCTIONS", "KIND_OF", "Call", "call", "next_calls"]

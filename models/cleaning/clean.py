@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.jobs.folder import atomic_file
+from mien.files import atomic_file
 from mien.types import EMOTIONS
 from models.cleaning.cleaned import Source, source_of
 from models.cleaning.suspects import Suspects, folds_of, suspects_of

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError
-from mien.jobs.folder import atomic_file
+from mien.files import atomic_file
 from mien.jobs.outputs import FIGURES, PREDICTIONS, REPORT, plot_name
 from mien.pixels import Grey, Rgb
 from mien.types import EMOTIONS, UNCERTAIN

@@ -5,7 +5,6 @@ Reading needs the standard library only: the processes that serve a model import
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import WeightsError
+from mien.files import atomic_file, remove_leftovers
 from mien.types import EMOTIONS, VaSource
 from models.nets.heads import EMOTION, EMOTION_VA, Heads, outputs_of
 
@@ -137,17 +137,16 @@ def load(path: Path | str | None = None) -> Weights:
 def save(weights: Weights, path: Path | str) -> Path:
     """Write a set of weights as one zip, atomically; returns its path. Raises WeightsError when it cannot."""
     target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
     manifest = json.dumps(weights.to_manifest(), indent=1, allow_nan=False)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        remove_leftovers(target.parent, target.name)
+        with (
+            atomic_file(target, synced=False) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        ):
             archive.writestr(zipfile.ZipInfo(MANIFEST_MEMBER, ZIP_TIME), manifest, zipfile.ZIP_DEFLATED)
             archive.writestr(zipfile.ZipInfo(MODEL_MEMBER, ZIP_TIME), weights.onnx, zipfile.ZIP_DEFLATED)
-        partial.replace(target)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
     return target
 

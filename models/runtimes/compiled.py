@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import mmap
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from mien.files import atomic_file, leftovers
 from mien.logs import get_logger
 
 Options = dict[str, str | int | bool]
@@ -160,20 +160,13 @@ def _write(path: Path, compiled: openvino.CompiledModel) -> bool:
     """Keep a compiled net: the file is there whole or not at all. Returns whether it is there."""
     net = compiled.export_model()
     data = net if isinstance(net, bytes) else net.getvalue()
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            partial = Path(file.name)
+        with atomic_file(path, synced=False) as file:
             file.write(data)
             file.write(hashlib.sha256(data).digest())
-        partial.replace(path)
         _forget_oldest(path.parent)
     except OSError as error:
         log.debug("a compiled net was not kept", path=str(path), error=str(error))
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                partial.unlink()
         return False
     return True
 
@@ -182,7 +175,7 @@ def _forget_oldest(folder: Path) -> None:
     """Remove what was not used for longest, and what a process left that was killed while it wrote."""
     kept = sorted(folder.glob(f"*{_SUFFIX}"), key=_used)
     now = time.time()
-    left_over = [path for path in folder.glob("*.partial") if now - _used(path) > _LEFT_OVER_S]
+    left_over = [path for path in leftovers(folder) if now - _used(path) > _LEFT_OVER_S]
     for path in [*kept[:-KEPT_FILES], *left_over]:
         path.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.files import atomic_file, remove_leftovers
 
 CHECKPOINT_NAME = "checkpoint.npz"
 BEST_NAME = "best.npz"
@@ -134,14 +135,10 @@ def net_facts(folder: Path) -> dict[str, Any]:
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays as an npz, atomically and flushed to the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    remove_leftovers(path.parent, path.name)
+    with atomic_file(path) as file:
         # savez takes keyword arguments only; names with dots are fine there.
         np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.jobs.folder import write_json
+from mien.files import write_json
 from mien.settings import load_settings
 from models.labelled.data import FilePictures, read_labelled
 from models.labelled.ferplus import read_npz

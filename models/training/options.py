@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError
-from mien.jobs.folder import write_json
+from mien.files import write_json
 from models.training.plan import TrainingPlan
 from models.training.request import TrainingRequest
 

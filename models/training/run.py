@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, RuntimeMissing
+from mien.files import move_file
 from mien.settings import load_settings
 from models.detect.detector import detector_of
 from models.evaluation.evaluate import calibrated, logits_of
@@ -180,10 +180,9 @@ def export(
         pictures = prepare(some.pictures, net.input_size)
         extra = fidelity.write_openvino(weights_file.load(draft), Path(aside)) if openvino else None
         differences = fidelity.check(predict(model, pictures), draft, pictures, extra)
-        written = [draft.replace(path)]
+        written = [move_file(draft, path)]
         if openvino is not None and extra is not None:
-            openvino.mkdir(parents=True, exist_ok=True)
-            written += [Path(shutil.move(each, openvino / each.name)) for each in (extra, extra.with_suffix(".bin"))]
+            written += [move_file(each, openvino / each.name) for each in (extra, extra.with_suffix(".bin"))]
     return written, differences
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import JobError
-from mien.jobs.folder import atomic_file, write_json
+from mien.files import atomic_file, write_json
 
 SEGMENT_S = 30.0
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
-from mien.jobs.folder import Entry, Input, write_json
+from mien.files import write_json
+from mien.jobs.folder import Entry, Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import Failure, JobView, Tally
 from mien.types import EMOTIONS

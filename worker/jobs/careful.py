@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mien.jobs.folder import write_json
+from mien.files import write_json
 
 CAREFUL_AFTER = 2
 """Deaths in a row over a chunk after which its pictures are read one at a time."""

@@ -10,8 +10,9 @@ import cv2
 
 from mien.address import Address
 from mien.errors import PictureError, line_of
+from mien.files import atomic_file
 from mien.inputs.fetch import Fetcher
-from mien.jobs.folder import Entry, Input, Inputs, atomic_file
+from mien.jobs.folder import Entry, Input, Inputs
 from mien.jobs.outputs import annotated_name
 from mien.limits import BYTES_A_PIXEL, SMALLEST_FACE_PX
 from mien.logs import get_logger

@@ -13,7 +13,8 @@ from typing import ClassVar, TypeVar
 from rq import Retry
 
 from mien.errors import BrokerUnavailable, JobError
-from mien.jobs.folder import Inputs, sweep
+from mien.files import sweep
+from mien.jobs.folder import Inputs
 from mien.jobs.jobs import Jobs
 from mien.jobs.steps import Call, call
 from mien.jobs.view import JobState, Tally

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import InputError, JobConflict, RuntimeMissing
+from mien.files import atomic_file
 from mien.formats import JOB_FORMATS, Format, check_formats, check_installed, named
-from mien.jobs.folder import Entry, JobFolder, atomic_file
+from mien.jobs.folder import Entry, JobFolder
 from mien.jobs.jobs import Jobs
 from mien.jobs.outputs import SUMMARY, timeline_name
 from mien.jobs.view import Failure, JobView, Tally

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import RuntimeMissing
+from mien.files import atomic_file
 from mien.formats import DEFAULT_FORMATS, Format
-from mien.jobs.folder import Entry, atomic_file
+from mien.jobs.folder import Entry
 from mien.jobs.outputs import table_name
 from mien.jobs.view import Tally
 from mien.types import EMOTIONS

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien.files import write_file
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings
@@ -67,15 +67,11 @@ class Cache:
 
     def save(self, costs: Costs) -> None:
         """Keep costs; where that is impossible, they are measured again the next time."""
-        fresh = self.path.with_suffix(f".{os.getpid()}.new")
+        document = {"key": self.key, "costs": costs.to_dict()}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({"key": self.key, "costs": costs.to_dict()}, indent=1))
-            fresh.replace(self.path)
+            write_file(self.path, json.dumps(document, indent=1).encode(), synced=False)
         except OSError as error:
             log.warning("measured costs cannot be kept", file=str(self.path), reason=str(error))
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:

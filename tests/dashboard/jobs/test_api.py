@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from mien.errors import JobError
-from mien.jobs.folder import write_json
+from mien.files import write_json
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings

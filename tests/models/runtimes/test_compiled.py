@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.files import leftovers
 from mien.settings import Precision, Settings
 from models.detect.blazeface import BlazeFace
 from models.detect.detector import cache_dir_of
@@ -94,7 +95,7 @@ def test_several_that_start_at_once_do_not_disturb_each_other(tmp_path: Path) ->
     for thread in threads:
         thread.join()
     assert found == [1, 1, 1]
-    assert list(tmp_path.glob("*.partial")) == []
+    assert leftovers(tmp_path) == []
 
 
 def test_a_folder_keeps_what_was_used_last(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_folder_keeps_what_was_used_last(tmp_path: Path) -> None:
         old = tmp_path / f"{number:03}.net"
         old.write_bytes(b"x")
         os.utime(old, (number, number))
-    left_over = tmp_path / "killed.partial"
+    left_over = tmp_path / ".killed.0.4711.new"
     left_over.write_bytes(b"x")
     os.utime(left_over, (1, 1))
     BlazeFace(96, cache_dir=tmp_path).detect(astronaut())

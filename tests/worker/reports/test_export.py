@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mien.errors import InputError, JobConflict, JobError
-from mien.jobs.folder import Entry, Input, write_json
+from mien.files import write_json
+from mien.jobs.folder import Entry, Input
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Face

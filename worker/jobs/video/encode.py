@@ -6,7 +6,6 @@ GPL; a build without it has OpenH264 or FFmpeg's own MPEG-4, which browsers do n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from mien.errors import RuntimeMissing
+from mien.files import atomic_path, remove_leftovers
 from mien.logs import get_logger
 from models.video.plan import VideoLayout
 from models.video.read import upright
@@ -173,25 +173,10 @@ def new_mp4(path: Path, **options: str) -> Iterator[OutputContainer]:
     """
     import av
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with av.open(str(fresh), "w", format="mp4", container_options=options) as container:
-            yield container
-        with fresh.open("rb+") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove half-written files whose writers are gone; they carry the process ids of these."""
-    for left in folder.glob(".*.new"):
-        process = left.name.split(".")[-2]
-        if process.isdigit() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
-            left.unlink(missing_ok=True)
+    # Other segments may be written by other machines: only what was left of this very file is nobody's.
+    remove_leftovers(path.parent, path.name)
+    with atomic_path(path) as fresh, av.open(str(fresh), "w", format="mp4", container_options=options) as container:
+        yield container
 
 
 def _stream(container: OutputContainer, plan: VideoLayout, encoder: str, threads: int, tick: Fraction) -> VideoStream:

@@ -7,9 +7,9 @@ from typing import IO
 
 from mien.address import Address
 from mien.errors import PictureError, VideoError, line_of
+from mien.files import atomic_file
 from mien.inputs.fetch import Fetcher
 from mien.inputs.remote import open_remote
-from mien.jobs.folder import atomic_file
 
 _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = 30.0

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import JobError
-from mien.jobs.folder import atomic_file
+from mien.files import atomic_file
 from mien.types import EMOTIONS, UNCERTAIN, Face
 
 LABELS = (*EMOTIONS, UNCERTAIN)

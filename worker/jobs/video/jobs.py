@@ -9,7 +9,8 @@ import cv2
 from rq import Retry
 
 from mien.errors import VideoError, line_of
-from mien.jobs.folder import Entry, write_json
+from mien.files import write_json
+from mien.jobs.folder import Entry
 from mien.jobs.outputs import ANNOTATED_VIDEO
 from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
 from mien.jobs.view import Failure, Tally

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import JobError
-from mien.jobs.folder import atomic_file, write_json
+from mien.files import atomic_file, write_json
 from mien.pixels import Rgb
 from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import ToRgb, ahead, read_segment

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from mien.jobs.folder import Entry, atomic_file, write_json
+from mien.files import atomic_file, remove_leftovers, write_json
+from mien.jobs.folder import Entry
 from mien.jobs.outputs import CONTACT_SHEET, REPORT, SUMMARY, TIMELINE_PLOT, table_name, timeline_name
 from mien.jobs.view import Tally
 from worker.jobs.video import moments
-from worker.jobs.video.encode import remove_leftovers
 from worker.jobs.video.folder import VideoFolder
 
 if TYPE_CHECKING:

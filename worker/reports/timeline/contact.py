@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RuntimeMissing
-from mien.jobs.folder import atomic_file
+from mien.files import atomic_file
 from mien.pixels import Rgb
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.font import font_file, printable, shortened

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import RuntimeMissing
-from mien.jobs.folder import atomic_file
+from mien.files import atomic_file
 from mien.types import EMOTIONS
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.curve import Curve, charted, curve_of, thinned

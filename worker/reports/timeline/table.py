@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from mien.errors import InputError, RuntimeMissing
+from mien.files import atomic_file
 from mien.formats import JOB_FORMATS
-from mien.jobs.folder import atomic_file
 from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
 
 LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)

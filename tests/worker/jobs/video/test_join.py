@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 import resource
 import signal
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from models.video.plan import write_plan
 from models.video.probe import probe
 from tests.support.clips import SquareFinder, decoded, make_clip, squares, turned
 from worker.jobs.video.analyse import analyse_segment
-from worker.jobs.video.encode import choose_encoder, remove_leftovers
+from worker.jobs.video.encode import choose_encoder
 from worker.jobs.video.found import Found
 from worker.jobs.video.join import join
 from worker.jobs.video.render import render_segment
@@ -209,13 +207,3 @@ def test_a_disk_that_is_full_is_an_error_of_the_disk(tmp_path: Path) -> None:
 
 def _noise(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (120, 160, 3), np.uint8)
-
-
-def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_path: Path) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    (tmp_path / f".annotated.mp4.{gone.pid}.new").touch()
-    (tmp_path / f".timeline.csv.{gone.pid}.new").touch()
-    (tmp_path / f".contact.jpg.{os.getpid()}.new").touch()
-    remove_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f".contact.jpg.{os.getpid()}.new"]
