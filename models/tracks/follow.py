@@ -28,12 +28,16 @@ class CameraFaces:
         """The tracks that may still go on."""
         return self._tracker.live
 
+    def expected(self, track: str, at_ns: int) -> Box:
+        """Return where the face of a live track should be at a moment."""
+        return self._tracker.expected(track, at_ns)
+
     def follow(self, faces: Sequence[Face], at_ns: int) -> tuple[Face, ...]:
         """Return the faces of a frame captured at `at_ns` with track, smoothed probabilities and label filled in."""
         return self.label(faces, self.track([face.box for face in faces], at_ns), at_ns)
 
     def track(self, boxes: Sequence[Box], at_ns: int) -> list[str]:
-        """Return the track of each box in a frame captured at `at_ns`; `label` takes them once the faces are read."""
+        """Return the track of each box in a frame captured at `at_ns`; `label` takes them once faces are classified."""
         return self._tracker.update(boxes, at_ns)
 
     def label(self, faces: Sequence[Face], tracks: Sequence[str], at_ns: int) -> tuple[Face, ...]:

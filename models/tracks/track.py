@@ -8,71 +8,39 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import Box
+from models.tracks.motion import Corners, Motion, corners_of
 
 TRACK_TTL_NS = 1_000_000_000
 """A face that was not seen for this long is a new one when it comes back."""
 
-MAX_COAST_NS = 200_000_000
-"""A face that is not seen is expected to move on for so long and to stand still after; a turn is likelier by then."""
-
 FARTHEST = 0.8
 """Longest way from where a face was expected to where it may be, in sides of the face."""
-
-NEW_SPEED = 0.5
-"""Part of the newest step in the speed: detections tremble by a pixel or two, and people turn round within 0.2 s."""
-
-Corners = NDArray[np.float64]
-"""[N, 4]: left, top, right, bottom in pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """Where a face was last, when, and how its corners moved (px/s)."""
-
-    corners: NDArray[np.float64]
-    speed: NDArray[np.float64]
-    seen_ns: int
-
-    def expected(self, at_ns: int) -> NDArray[np.float64]:
-        """Return the corners that the face should have at a moment."""
-        coast_s = min(max(0, at_ns - self.seen_ns), MAX_COAST_NS) / 1e9
-        moved: NDArray[np.float64] = self.corners + coast_s * self.speed
-        return moved
-
-    def seen(self, corners: NDArray[np.float64], at_ns: int) -> Track:
-        """Return the track after the face was found again."""
-        gap_ns = at_ns - self.seen_ns
-        if not 0 < gap_ns <= MAX_COAST_NS:
-            return Track(corners, np.zeros(4), at_ns)
-        step = (corners - self.corners) / (gap_ns / 1e9)
-        return Track(corners, self.speed + NEW_SPEED * (step - self.speed), at_ns)
 
 
 class FaceTracker:
     """The tracks of one camera or video, named at random."""
 
     def __init__(self) -> None:
-        self._tracks: dict[str, Track] = {}
+        self._tracks: dict[str, Motion] = {}
 
     def update(self, boxes: Sequence[Box], at_ns: int) -> list[str]:
         """Return the track of each box in a frame captured at `at_ns`. Frames come in the order of capture."""
         self._tracks = {
-            name: track for name, track in self._tracks.items() if abs(at_ns - track.seen_ns) <= TRACK_TTL_NS
+            name: motion for name, motion in self._tracks.items() if abs(at_ns - motion.seen_ns) <= TRACK_TTL_NS
         }
-        found = _corners(boxes)
+        found = corners_of(boxes)
         names = self._matched(found, at_ns)
         for index, name in enumerate(names):
             if name:
                 self._tracks[name] = self._tracks[name].seen(found[index], at_ns)
             else:
                 names[index] = secrets.token_hex(4)
-                self._tracks[names[index]] = Track(found[index], np.zeros(4), at_ns)
+                self._tracks[names[index]] = Motion.begun(found[index], at_ns)
         return names
 
     @property
@@ -80,12 +48,16 @@ class FaceTracker:
         """The tracks that may still go on."""
         return frozenset(self._tracks)
 
+    def expected(self, track: str, at_ns: int) -> Box:
+        """Return where the face of a track should be at a moment. Raises KeyError when the track is over."""
+        return self._tracks[track].expected_box(at_ns)
+
     def _matched(self, found: Corners, at_ns: int) -> list[str]:
         """Return the track that each found face goes on with, "" for a new face; the nearest pair goes first."""
         names, matched = list(self._tracks), [""] * len(found)
         if not names or not matched:
             return matched
-        expected = np.stack([track.expected(at_ns) for track in self._tracks.values()])
+        expected = np.stack([motion.expected(at_ns) for motion in self._tracks.values()])
         distances = normalised_distance(found, expected)
         rows, columns = np.nonzero(distances <= FARTHEST)
         taken: set[int] = set()
@@ -111,9 +83,3 @@ def normalised_distance(candidates: Corners, objects: Corners) -> NDArray[np.flo
     ratios = np.abs(np.log(sides[0][:, None] / sides[1][None]))
     distances: NDArray[np.float64] = ways / mean_sides + ratios / 2
     return distances
-
-
-def _corners(boxes: Sequence[Box]) -> Corners:
-    corners = np.array(boxes, np.float64).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
-    return corners

@@ -190,7 +190,7 @@ class BatchAnalysis:
         followed = work.memory.followed(work.at_ns)
         if not followed:
             return False
-        boxes = [scaled_box(face.expected(work.at_ns), 1 / work.shrink) for face in followed]
+        boxes = [scaled_box(work.memory.expected(face, work.at_ns), 1 / work.shrink) for face in followed]
         answers = self._analyzer.near(work.load(work.shrink), boxes)
         work.found = [scaled(found, work.shrink) for found in answers if found is not None]
         work.missed = tuple(face for face, found in zip(followed, answers, strict=True) if found is None)

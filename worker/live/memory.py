@@ -16,9 +16,6 @@ LOOK_ON_NS = 1_000_000_000
 """A face that was lost is looked for where it should be for so long: detectors blink, above all while a face turns."""
 
 _FRAMES_REMEMBERED = 25
-# A face is not expected farther from where it was than this many of its sides, however fast it seemed.
-_FARTHEST_STEP = 0.5
-_NEW_SPEED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A followed face: where it was seen last, its speed (px/s), and what was last classified in it and shown of it.
+    """A followed face: where it was seen last, and what was last classified in it and shown of it.
 
     `next_classification_ns`: when it is due, as far as that is settled. `denied`: how often in a row it was not where
     it was expected, though it was detected in the whole of that very frame.
@@ -41,7 +38,6 @@ class Known:
     track: str
     found: Detection
     seen_ns: int
-    speed: tuple[float, float] = (0.0, 0.0)
     classified: Classified | None = None
     next_classification_ns: int | None = None
     shown: Face | None = None
@@ -51,24 +47,6 @@ class Known:
     def is_classified_here(self) -> bool:
         """Whether it was classified where it was seen last, on that very frame."""
         return self.classified is not None and self.classified.found is self.found
-
-    def expected(self, at_ns: int) -> Box:
-        """Return where the face should be at a moment, if it went on as it did."""
-        x, y, width, height = self.found.box
-        seconds = max(0, at_ns - self.seen_ns) / 1e9
-        farthest = _FARTHEST_STEP * max(width, height)
-        step_x, step_y = (max(-farthest, min(farthest, seconds * speed)) for speed in self.speed)
-        return x + step_x, y + step_y, width, height
-
-    def seen(self, found: Detection, at_ns: int) -> Known:
-        """Return what is known after the face was found again."""
-        seconds = (at_ns - self.seen_ns) / 1e9
-        if seconds <= 0:
-            return replace(self, found=found, seen_ns=at_ns, speed=(0.0, 0.0))
-        (x, y), (old_x, old_y) = _centre(found.box), _centre(self.found.box)
-        ways = (x - old_x, y - old_y)
-        speed = tuple(old + (way / seconds - old) * _NEW_SPEED for way, old in zip(ways, self.speed, strict=True))
-        return replace(self, found=found, seen_ns=at_ns, speed=(speed[0], speed[1]))
 
 
 @dataclass(slots=True)
@@ -109,6 +87,10 @@ class CameraMemory:
         ]
         return [self.known[track] for track in self.in_last] + lost
 
+    def expected(self, face: Known, at_ns: int) -> Box:
+        """Return where a followed face should be at a moment."""
+        return self.faces.expected(face.track, at_ns)
+
     def saw(self, found: Sequence[Detection], at_ns: int, missed: Set[str] | None = None) -> tuple[str, ...]:
         """Remember the faces of a frame; returns the track of each.
 
@@ -118,7 +100,7 @@ class CameraMemory:
         tracks = self.faces.track([each.box for each in found], at_ns)
         for track, each in zip(tracks, found, strict=True):
             before = self.known.get(track)
-            now = before.seen(each, at_ns) if before else Known(track, each, at_ns)
+            now = replace(before, found=each, seen_ns=at_ns) if before else Known(track, each, at_ns)
             self.known[track] = now if missed is None else replace(now, denied=now.denied + 1 if track in missed else 0)
         for ended in self.known.keys() - self.faces.live:
             del self.known[ended]
@@ -138,8 +120,3 @@ class CameraMemory:
         if 0 < at_ns - self.last_ns < 1_000_000_000:
             self._gaps_ns.append(at_ns - self.last_ns)
         self.jpeg, self.last_ns = jpeg, at_ns
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    x, y, width, height = box
-    return x + width / 2, y + height / 2
