@@ -23,9 +23,9 @@ _WARM_SHAPE = (720, 1280, 3)
 
 
 class PixelAnalyzer:
-    """Reads every face of decoded pictures; one thread at a time may use it.
+    """Detects and classifies every face of decoded pictures; one thread at a time may use it.
 
-    Live workers, jobs, `mien photo` and `mien.FaceAnalyzer` (which takes files too) all read with it.
+    Live workers, jobs, `mien photo` and `mien.FaceAnalyzer` (which takes files too) all use it.
 
     >>> analyzer = open_analyzer(load_settings())
     >>> faces = analyzer.analyze(decode(Path("picture.jpg").read_bytes()))
@@ -77,14 +77,16 @@ class PixelAnalyzer:
         started = time.perf_counter()
         found = [self._detector.detect(rgb) for rgb in rgbs]
         detected = time.perf_counter()
-        read = iter(self.classify([(rgb, each) for rgb, faces in zip(rgbs, found, strict=True) for each in faces]))
-        faces = [tuple(next(read) for _ in each) for each in found]
+        classified_faces = iter(
+            self.classify([(rgb, each) for rgb, faces in zip(rgbs, found, strict=True) for each in faces])
+        )
+        faces = [tuple(next(classified_faces) for _ in each) for each in found]
         classified = time.perf_counter()
         stages_ms = {"detect": 1000 * (detected - started), "classify": 1000 * (classified - detected)}
         return faces, stages_ms
 
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        """Return where the faces of one picture are, the whole of it searched, as `Detector.detect` does."""
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        """Return where the faces of one whole picture are, as `Detector.detect` does."""
         return self._detector.detect(rgb, smallest_face_px)
 
     def near(self, rgb: Rgb, boxes: Sequence[Box]) -> tuple[Detection | None, ...]:
@@ -92,11 +94,11 @@ class PixelAnalyzer:
         return self._detector.near(rgb, boxes)
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
-        """Make `scan` ready for frames of these shapes (width, height); another thread may call it meanwhile."""
+        """Make `detect` ready for frames of these shapes (width, height); another thread may call it meanwhile."""
         self._detector.prepare(shapes, smallest_face_px)
 
     def classify(self, found: Sequence[tuple[Rgb, Detection]]) -> list[Face]:
-        """Return the face of each detection in its picture, in this order, all of them read as one batch."""
+        """Return the face of each detection in its picture, in this order, all of them classified as one batch."""
         crops = [self._classifier.crop(rgb, each) for rgb, each in found]
         return self._classifier.faces([each for _, each in found], crops)
 

@@ -25,7 +25,7 @@ class Analyzer(Protocol):
 class FaceDetector(Protocol):
     """The step that detects faces, in a whole picture or where they are expected."""
 
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Return where the faces of a picture are."""
         ...
 

@@ -40,7 +40,7 @@ class FixedCost:
             self._spend(self._cost_s)
         return [(_FACE,) for _ in pictures], {"detect": 1000 * self._cost_s * len(pictures), "classify": 0.0}
 
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
         """Take the time."""
         self._spend(self._cost_s)
         return (Detection(_FACE.box, 1.0),)

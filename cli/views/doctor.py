@@ -17,7 +17,6 @@ from worker.doctor.diagnosis import Diagnosis
 from worker.tuning.choose import count
 from worker.tuning.costs import Costs
 from worker.tuning.forecast import Forecast
-from worker.tuning.ladder import words
 
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "none": ("–", "dim")}
 
@@ -72,13 +71,13 @@ def _checks(checks: list[Check]) -> Padding:
 
 
 def _costs(costs: Costs) -> Padding:
-    scans = [(f"scan, {px} px", ms) for px, ms in sorted(costs.scan_ms.items())]
-    reads = [(f"read {count(faces, 'face')}", ms) for faces, ms in sorted(costs.classify_ms.items())]
+    detections = [(f"detect, {px} px", ms) for px, ms in sorted(costs.scan_ms.items())]
+    classifications = [(f"classify {count(faces, 'face')}", ms) for faces, ms in sorted(costs.classify_ms.items())]
     rows = [
         ("decode", costs.decode_ms),
-        *((f"{name} and larger", ms) for name, ms in scans),
+        *((f"{name} and larger", ms) for name, ms in detections),
         ("follow one face", costs.near_ms),
-        *reads,
+        *classifications,
         ("draw two faces", costs.draw_ms),
         ("encode a view", costs.encode_ms),
         ("all else", costs.other_ms),
@@ -117,7 +116,7 @@ def _plan(each: Forecast) -> Padding:
     table.add_row(
         Text(mark, style),
         Text(count(each.cameras, "camera"), "bold"),
-        Text.assemble((words(choice.plan), "bold"), (f"  (level {choice.level})", "dim")),
+        Text.assemble((choice.plan.words, "bold"), (f"  (level {choice.level})", "dim")),
     )
     load = f"{count(each.workers, 'worker')}, each {choice.busy:.0%} busy, dearest frame {choice.worst_ms:.0f} ms"
     table.add_row("", "", Text(load))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 from dashboard.cameras.history import Interval, IntervalAccount
 from mien.bus.budget import Budget
-from mien.bus.plan import SavingsPlan
 from mien.documents import Document, Inner, derived
 from mien.types import DropReason
 
@@ -39,8 +38,8 @@ class Measured(Budget):
 
     @derived
     def plan_words(self) -> str:
-        """One sentence that says what the worker does on a frame."""
-        return plan_words(self.plan)
+        """What the worker does on a frame."""
+        return f"{self.plan.words[:1].upper()}{self.plan.words[1:]}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +62,3 @@ def camera_budget(camera: str, budget_ms: float, minute: Interval, budget: Budge
         return CameraBudget(camera, budget_ms, account, None)
     measured = Measured(**{each.name: getattr(budget, each.name) for each in fields(budget)})
     return CameraBudget(camera, budget.budget_ms, account, measured)
-
-
-def plan_words(plan: SavingsPlan) -> str:
-    """Return one sentence that says what a worker does on a frame."""
-    if plan.scan_ms > 0:
-        search = f"Searches the whole frame every {plan.scan_ms:g} ms and follows faces in between"
-    else:
-        search = "Searches the whole frame every time"
-    read = f"reads emotions every {plan.classify_ms:g} ms" if plan.classify_ms > 0 else "reads emotions on every frame"
-    parts = [search, read, f"faces from {plan.smallest_face_px} px"]
-    if plan.view_every > 1:
-        parts.append(f"draws every {_ordinal(plan.view_every)} picture")
-    if plan.analyse_every > 1:
-        parts.append(f"analyses every {_ordinal(plan.analyse_every)} frame and drops the others")
-    return "; ".join(parts) + "."
-
-
-def _ordinal(number: int) -> str:
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(number % 10, 'th')}"

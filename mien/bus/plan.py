@@ -15,10 +15,10 @@ from mien.limits import SMALLEST_FACE_PX
 class SavingsPlan(Document):
     """How often a worker does what; the fields that are 0 (or 1, for `view_every` and `analyse_every`) save nothing.
 
-    `scan_ms`: the whole frame is searched for faces once in this time for each camera; between, faces are followed in
-    small windows around where they were. `classify_ms`: the emotion of a followed face is read once in this time, and
-    sooner when it is new, moved, turned or is uncertain. `smallest_face_px`: smallest face that the search finds, in a
-    frame 720 pixels high. `view_every`: every n-th frame is drawn for viewers. `analyse_every`: every n-th frame is
+    `scan_ms`: faces are detected in the whole frame once in this time for each camera; between, they are followed in
+    small windows around where they were. `classify_ms`: a followed face is classified once in this time, and sooner
+    when it is new, moved, turned or is uncertain. `smallest_face_px`: the smallest face that is detected, in a frame
+    720 pixels high. `view_every`: every n-th frame is drawn for viewers. `analyse_every`: every n-th frame is
     analysed, the others are dropped as `overload`.
     """
 
@@ -28,6 +28,32 @@ class SavingsPlan(Document):
     view_every: Count = 1
     analyse_every: Count = 1
 
+    @property
+    def words(self) -> str:
+        """What the plan does, in words.
+
+        >>> SavingsPlan(scan_ms=120, classify_ms=80).words
+        'detect every 120 ms, classify every 80 ms'
+        """
+        said = []
+        if self.scan_ms:
+            said.append(f"detect every {self.scan_ms:g} ms")
+        if self.classify_ms:
+            said.append(f"classify every {self.classify_ms:g} ms")
+        if self.view_every > 1:
+            said.append(f"draw every {_ordinal(self.view_every)} frame")
+        if self.analyse_every > 1:
+            said.append(f"analyse every {_ordinal(self.analyse_every)} frame")
+        if self.smallest_face_px != SMALLEST_FACE_PX:
+            said.append(f"faces from {self.smallest_face_px} px")
+        return ", ".join(said) or "everything on every frame"
+
 
 EVERYTHING = SavingsPlan()
 """Everything on every frame: what photos and jobs do, and what every saving is compared with."""
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(number % 10, 'th')}"

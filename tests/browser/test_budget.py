@@ -70,7 +70,7 @@ def test_the_bar_shows_where_the_time_went(open_page: OpenPage, bus: Bus) -> Non
         assert line is not None
         assert line["x"] - bar["x"] == pytest.approx(bar["width"] * 40 / 50, abs=3)
         expect(page.locator(".spent-line")).to_have_text("40 ms")
-        expect(page.locator("#plan-words")).to_contain_text("Searches the whole frame every 160 ms and follows faces")
+        expect(page.locator("#plan-words")).to_contain_text("Detect every 160 ms")
         expect(page.locator("#plan-why")).to_have_text("4 cameras at 25 fps need 0.9 of 1 core.")
         expect(page.locator("#level")).to_have_text("savings level 2")
         expect(page.locator("#plan-worker")).to_have_text("Worker feeder")
@@ -86,9 +86,7 @@ def test_the_budget_moves_with_the_worker_and_says_when_it_is_gone(open_page: Op
     with told(settings, 60.0, SavingsPlan(), level=0, why="", worker="other"):
         expect(page.locator("#p95")).to_have_text("96 ms", timeout=10_000)
         expect(page.locator("#spent")).to_have_attribute("data-late", "true")
-        expect(page.locator("#plan-words")).to_have_text(
-            "Searches the whole frame every time; reads emotions on every frame; faces from 48 px."
-        )
+        expect(page.locator("#plan-words")).to_have_text("Everything on every frame.")
         expect(page.locator("#level")).to_have_text("no savings")
         expect(page.locator("#plan-worker")).to_have_text("Worker other")
     expect(page.locator("#budget-none")).to_be_visible(timeout=15_000)

@@ -116,7 +116,7 @@ def test_brokers_cameras_and_workers_are_looked_at(doctor: Doctor, bus: Bus, bro
     assert found["bus broker"]["state"] == "ok"
     assert "Valkey" in found["bus broker"]["detail"]
     assert found["lobby"]["detail"] == "live, 1280×720 at 25 fps"
-    assert found["w1"]["detail"] == "process 7 on h, 1 camera, 24.9 fps, level 1: scan every 80 ms"
+    assert found["w1"]["detail"] == "process 7 on h, 1 camera, 24.9 fps, level 1: detect every 80 ms"
 
     bus.put_camera(Camera("door", CameraState.FAILED, reason="cannot open rtsp://u:secret@h/1"))
     with kept_up(lambda: bus.beat("w1", note), lambda: bus.put_camera(lobby)):
@@ -185,7 +185,7 @@ def test_it_really_measures_when_asked(doctor: Doctor) -> None:
     report = doctor.report("--measure", "--cameras", "1")
     costs = report["costs"]
     assert costs["full"]
-    assert costs["scan_ms"]["48"] != GUESS.scan(48)
+    assert costs["scan_ms"]["48"] != GUESS.detect(48)
     assert by_name(report)["classifier"]["state"] == "ok"
     assert costs["runtime"] in by_name(report)["classifier"]["detail"]
 

@@ -49,15 +49,15 @@ class SceneAnalyzer:
     crop_px = 16
 
     def __init__(self) -> None:
-        self.scans = 0
+        self.detections = 0
         self.nears = 0
         self.near_widths: list[int] = []
         self.batches: list[int] = []
         self.smallest: list[int | None] = []
         self.blind = 0
 
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        self.scans += 1
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        self.detections += 1
         self.smallest.append(smallest_face_px)
         return _squares(rgb)
 

@@ -12,13 +12,13 @@ from mien.types import Box, Detection, Face
 
 PROBABILITIES = (0.02, 0.02, 0.02, 0.02, 0.86, 0.02, 0.02, 0.02)
 NEAR_SHARE = 0.1
-"""Looking near a face takes this share of the time of a scan."""
+"""Looking near a face takes this share of the time of a detection in the whole picture."""
 
 
 class StubAnalyzer:
     """Finds one happy face in the bright half of a picture, after a given time; fails on a black picture.
 
-    `scans`, `nears` and `batches` (of faces that were read) say what was asked of it.
+    `detections`, `nears` and `batches` (of faces that were classified) say what was asked of it.
     """
 
     threshold = 0.4
@@ -26,17 +26,17 @@ class StubAnalyzer:
 
     def __init__(self, picture_ms: float = 0.0) -> None:
         self.picture_ms = picture_ms
-        self.scans = 0
+        self.detections = 0
         self.nears = 0
         self.batches: list[int] = []
 
     def analyze_many(self, pictures: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
-        found = [self.scan(picture) for picture in pictures]
+        found = [self.detect(picture) for picture in pictures]
         read = iter(self.classify([(rgb, each) for rgb, faces in zip(pictures, found, strict=True) for each in faces]))
         return [tuple(next(read) for _ in faces) for faces in found], {"detect": self.picture_ms, "classify": 0.1}
 
-    def scan(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
-        self.scans += 1
+    def detect(self, rgb: Rgb, smallest_face_px: int | None = None) -> tuple[Detection, ...]:
+        self.detections += 1
         time.sleep(self.picture_ms / 1000)
         return (_face_in(rgb),)
 

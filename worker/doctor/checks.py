@@ -22,8 +22,7 @@ from mien.machine import Machine, all_cores
 from mien.settings import Settings
 from mien.types import Camera, CameraState
 from worker.tuning.choose import count
-from worker.tuning.forecast import reads_on_gpu
-from worker.tuning.ladder import words
+from worker.tuning.forecast import classifies_on_gpu
 
 State = Literal["ok", "failed", "none"]
 """`none`: there is nothing to check, and nothing is wrong with that."""
@@ -107,7 +106,7 @@ def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
         advice = "" if enough else f": a live worker alone takes {WORKER_MIB} MiB"
         yield Check("machine", "memory", "ok" if enough else "failed", f"{machine.memory_mib:,} MiB{advice}")
     yield Check("machine", "bf16", "ok" if machine.bf16 else "none", _bf16(settings, machine))
-    if reads_on_gpu(settings, machine):
+    if classifies_on_gpu(settings, machine):
         yield Check("machine", "GPU", "ok", "an NVIDIA device; faces are read on it")
     else:
         unused = "an NVIDIA device, not used: install 'mien[gpu]'" if machine.gpu else "none found"
@@ -232,7 +231,7 @@ def _worker(note: dict[str, Any]) -> str:
         parts.append(f"{note['fps']:.3g} fps")
     if isinstance(note.get("plan"), dict):
         try:
-            parts.append(f"level {note.get('level', '?')}: {words(SavingsPlan.from_dict(note['plan']))}")
+            parts.append(f"level {note.get('level', '?')}: {SavingsPlan.from_dict(note['plan']).words}")
         except (TypeError, ValueError):
             parts.append("a plan that this version does not know")
     return ", ".join(parts)

@@ -183,7 +183,7 @@ class BatchAnalysis:
             work.detects = self._look_near(work)
         if work.detects:
             smallest_face_px = None if work.plan == EVERYTHING else work.plan.smallest_face_px
-            work.found = list(self._analyzer.scan(work.load(), smallest_face_px))
+            work.found = list(self._analyzer.detect(work.load(), smallest_face_px))
 
     def _look_near(self, work: FrameWork) -> bool:
         """Look for the faces that are followed; returns whether one was lost, so that the whole frame is needed."""

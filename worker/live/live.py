@@ -35,7 +35,7 @@ FINISH_S = 0.7
 """How long a worker that is stopped goes on with lossless frames when no other worker can take them."""
 
 BEATS_A_BUDGET = 4
-"""Each heartbeat tells the budgets of a part of the cameras: of all at once it would make their frames late."""
+"""Each heartbeat reports the budgets of a part of the cameras: of all at once it would make their frames late."""
 
 NO_TIME = (DropReason.SUPERSEDED, DropReason.STALE)
 """Why frames are dropped that a faster worker, or a lighter plan, would have analysed."""
@@ -57,7 +57,7 @@ class LiveWorker:
         *,
         batches_cost_less: bool = False,
     ) -> None:
-        """`about`: what people are told of this worker. `governor`: chooses the plan; None: always everything.
+        """`about`: what the dashboard says of this worker. `governor`: chooses the plan; None: always everything.
 
         `batches_cost_less`: a batch takes less time than its frames one by one (on a GPU), so that waiting pays.
         """
@@ -89,7 +89,7 @@ class LiveWorker:
         retry_s = 0.0
         while not self._stopping.is_set():
             try:
-                self._turn()
+                self._round()
                 if retry_s:
                     log.info("the bus is back", worker=self._membership.name)
                     retry_s = 0.0
@@ -104,7 +104,7 @@ class LiveWorker:
         except BrokerUnavailable as error:
             log.warning("stopped while the bus was away", reason=str(error))
 
-    def _turn(self) -> None:
+    def _round(self) -> None:
         self._beat_when_due()
         self._collect()
         batch = self._close()
@@ -127,15 +127,15 @@ class LiveWorker:
         self._drop(self._collector.add(change.frames))
         self._watched = self._bus.watched(sorted(self._membership.cameras))
         self._metrics.cameras.set(len(self._membership.cameras))
-        self._tell_governor(now_s)
+        self._inform_governor(now_s)
         self._beats += 1
-        told_now = sorted(self._membership.cameras)[self._beats % BEATS_A_BUDGET :: BEATS_A_BUDGET]
-        self._bus.put_budgets(self._budgets(told_now, now_s))
+        reported = sorted(self._membership.cameras)[self._beats % BEATS_A_BUDGET :: BEATS_A_BUDGET]
+        self._bus.put_budgets(self._budgets(reported, now_s))
         # The next one at once when cameras came or went: only then its note says which there are now.
         self._next_beat_s = now_s + (0.0 if change.gained or change.lost else BEAT_EVERY_S)
 
     def _note(self, now_s: float) -> dict[str, object]:
-        """Return what people are told of this worker."""
+        """Return what the dashboard says of this worker."""
         return {
             **self._about,
             "cameras": sorted(self._membership.cameras),
@@ -145,8 +145,8 @@ class LiveWorker:
             "why": self._governor.why,
         }
 
-    def _tell_governor(self, now_s: float) -> None:
-        """Tell it what there is to do, so that it can choose how; quiet moments count as well."""
+    def _inform_governor(self, now_s: float) -> None:
+        """Pass on what there is to do, so that it can choose the plan; quiet moments count as well."""
         cameras = [
             camera
             for camera in self._membership.cameras.values()
@@ -160,11 +160,11 @@ class LiveWorker:
             watched=len(self._watched),
             shapes=self._analysis.sizes,
         )
-        self._tell_work(now_s, 0.0)
+        self._note_work(now_s, 0.0)
         self._collector.analyse_every(self._governor.plan.analyse_every)
         self._metrics.level.set(self._governor.level)
 
-    def _tell_work(self, now_s: float, busy_s: float, frames: int = 0, late: int = 0, faces: int | None = None) -> None:
+    def _note_work(self, now_s: float, busy_s: float, frames: int = 0, late: int = 0, faces: int | None = None) -> None:
         self._governor.note(now_s, busy_s, frames, late, self._lost, faces)
         self._lost = 0
 
@@ -239,7 +239,7 @@ class LiveWorker:
         now_s = time.monotonic()
         self._pace.note(len(batch.frames), now_s - started_s, now_s)
         late = sum(not item.on_time for item in published if item.frame.delivery == "live")
-        self._tell_work(now_s, now_s - started_s, len(published), late, sum(item.faces for item in published))
+        self._note_work(now_s, now_s - started_s, len(published), late, sum(item.faces for item in published))
         self._collector.analyse_every(self._governor.plan.analyse_every)
 
     def _drop(self, drops: Sequence[Drop]) -> None:
@@ -263,7 +263,7 @@ class LiveWorker:
     def _end(self) -> None:
         """End every frame that this worker holds, or leave it to another worker, and leave."""
         name, alone = self._membership.name, not self._membership.others
-        if alone:  # nobody else would ever read these
+        if alone:  # no other worker would ever read these
             self._take(self._bus.read(name, self._membership.quiet_cameras(), 0))
             deadline_s = time.monotonic() + FINISH_S
             while any(map(self._collector.has_queue, self._membership.cameras)) and time.monotonic() < deadline_s:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from mien.bus.plan import SavingsPlan
 from worker.tuning.costs import Costs
-from worker.tuning.ladder import words
 
 COMFORTABLE_BUSY = 0.65
 """Most of its time that a worker plans to be at work: what comes unevenly must still be on time."""
@@ -109,20 +108,20 @@ def busy_share(costs: Costs, plan: SavingsPlan, work: Work) -> float:
 
 def frame_ms(costs: Costs, plan: SavingsPlan, work: Work) -> float:
     """Return what a captured frame takes on average, those that the plan leaves out included."""
-    scanned = 1 / every_nth(plan.scan_ms, work.fps)
+    in_whole = 1 / every_nth(plan.scan_ms, work.fps)
     nth = every_nth(plan.classify_ms, work.fps)
     classified = 1.0 if nth == 1 else min(1.0, _SOONER / nth)
-    detect = scanned * costs.scan(plan.smallest_face_px) + (1 - scanned) * work.faces * costs.near_ms
+    detect = in_whole * costs.detect(plan.smallest_face_px) + (1 - in_whole) * work.faces * costs.near_ms
     classify = classified * costs.classify(work.faces)
     shown = work.watched_part / plan.view_every * (costs.draw_ms * work.faces / 2 + costs.encode_ms)
     return (costs.decode_ms + (detect + classify) / costs.speedup + shown + costs.other_ms) / plan.analyse_every
 
 
 def worst_frame_ms(costs: Costs, plan: SavingsPlan, work: Work) -> float:
-    """Return what the dearest frame takes: one that is scanned, and all of whose faces are classified and drawn."""
-    read = (costs.scan(plan.smallest_face_px) + costs.classify(work.faces)) / costs.speedup
+    """Return what the dearest frame takes: faces are detected in all of it, and all are classified and drawn."""
+    nets_ms = (costs.detect(plan.smallest_face_px) + costs.classify(work.faces)) / costs.speedup
     shown = costs.draw_ms * work.faces / 2 + costs.encode_ms if work.watched_part else 0.0
-    return costs.decode_ms + read + shown + costs.other_ms
+    return costs.decode_ms + nets_ms + shown + costs.other_ms
 
 
 def every_nth(interval_ms: float, fps: float) -> int:
@@ -133,17 +132,17 @@ def every_nth(interval_ms: float, fps: float) -> int:
 def _too_much(plan: SavingsPlan, busy: float, worst_ms: float, work: Work, room: Room, limit: float) -> str:
     if busy > limit:
         shared = f"{count(room.workers, 'worker')} on {count(room.cores, 'core')}"
-        return f"{_cameras(work)}: {words(plan)} would take {busy:.2f} of a core, more than {limit:.2f} ({shared})"
+        return f"{_cameras(work)}: {plan.words} would take {busy:.2f} of a core, more than {limit:.2f} ({shared})"
     if work.cameras and worst_ms > WORST_PART * room.budget_ms:
         faces = count(work.faces, "face")
-        return f"{words(plan)}: a frame with {faces} would take {worst_ms:.0f} ms of {room.budget_ms:g}"
+        return f"{plan.words}: a frame with {faces} would take {worst_ms:.0f} ms of {room.budget_ms:g}"
     return ""
 
 
 def _enough(plan: SavingsPlan, busy: float, work: Work) -> str:
     if not work.cameras:
         return "no cameras yet"
-    return f"{_cameras(work)}: {words(plan)} takes {busy:.2f} of a core"
+    return f"{_cameras(work)}: {plan.words} takes {busy:.2f} of a core"
 
 
 def _cameras(work: Work) -> str:

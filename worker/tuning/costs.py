@@ -22,11 +22,11 @@ _NUMBERS = ("decode_ms", "near_ms", "draw_ms", "encode_ms", "other_ms", "speedup
 class Costs:
     """Milliseconds of CPU time for a 1280×720 frame, the least of a few runs.
 
-    `scan_ms`: the search of a whole frame, by smallest face (px in a frame 720 pixels high). `near_ms`: looking for one
-    face where it is expected. `classify_ms`: cutting out and classifying 1, 2, 4 faces at once. `draw_ms`: two faces.
-    `other_ms`: all else, a frame. `speedup`: how many times faster than that scanning and classifying end on the clock,
-    with `threads` threads. `runtimes_ms`: what the nets alone take for 1, 2, 4 faces in each runtime. `full`: all was
-    measured, not only what a worker needs at its start.
+    `scan_ms`: detecting faces in a whole frame, by smallest face (px in a frame 720 pixels high). `near_ms`: detecting
+    one face where it is expected. `classify_ms`: cutting out and classifying 1, 2, 4 faces at once. `draw_ms`: two
+    faces. `other_ms`: all else, a frame. `speedup`: how many times faster than that detecting and classifying end on
+    the clock, with `threads` threads. `runtimes_ms`: what the nets alone take for 1, 2, 4 faces in each runtime.
+    `full`: all was measured, not only what a worker needs at its start.
     """
 
     decode_ms: float
@@ -43,8 +43,8 @@ class Costs:
     runtimes_ms: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     full: bool = False
 
-    def scan(self, smallest_face_px: int) -> float:
-        """Return the cost of a scan; one that was not measured follows from the nearest by its number of pixels.
+    def detect(self, smallest_face_px: int) -> float:
+        """Return the cost of detecting in a whole frame; what was not measured follows from the nearest by its pixels.
 
         The smallest face sets the side of the detector's canvas, so the cost goes with the square of its inverse.
         """

@@ -10,7 +10,7 @@ from mien.machine import Machine
 from mien.settings import Settings
 from worker.tuning.choose import ASSUMED_FPS, Choice, Room, Work, choose
 from worker.tuning.costs import Costs
-from worker.tuning.ladder import ladder, words
+from worker.tuning.ladder import ladder
 
 USUAL_CAMERAS = (1, 2, 4, 6, 8)
 
@@ -47,7 +47,7 @@ class Forecast:
             "cameras_each": self.each,
             "level": self.choice.level,
             "plan": self.choice.plan.to_dict(),
-            "words": words(self.choice.plan),
+            "words": self.choice.plan.words,
             "busy": round(self.choice.busy, 3),
             "worst_frame_ms": round(self.choice.worst_ms, 1),
             "fits": self.choice.fits,
@@ -55,7 +55,7 @@ class Forecast:
         }
 
 
-def reads_on_gpu(settings: Settings, machine: Machine) -> bool:
+def classifies_on_gpu(settings: Settings, machine: Machine) -> bool:
     """Return whether faces are classified on a GPU: there is one, with TensorFlow and its libraries for it."""
     installed = all(importlib.util.find_spec(name) is not None for name in ("tensorflow", "nvidia"))
     return machine.gpu and installed and settings.runtime in ("auto", "tensorflow")
@@ -63,7 +63,7 @@ def reads_on_gpu(settings: Settings, machine: Machine) -> bool:
 
 def most_workers(settings: Settings, machine: Machine) -> int:
     """Return how many live workers are of use: one for each core, or one in all where they would share a GPU."""
-    return 1 if reads_on_gpu(settings, machine) else machine.cores
+    return 1 if classifies_on_gpu(settings, machine) else machine.cores
 
 
 def forecast(cameras: int, settings: Settings, machine: Machine, costs: Costs, fps: float = ASSUMED_FPS) -> Forecast:

@@ -1,6 +1,6 @@
-"""The governor of a live worker: takes the plan down the ladder while there is too much work, and up again after.
+"""The governor of a live worker: goes down the ladder of plans under load, and up again when load drops.
 
-It has no clock of its own and starts nothing: it is told what happened, and decides at most once a second.
+It has no clock of its own and starts nothing: it learns what happened, and decides at most once a second.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.logs import get_logger
 from worker.tuning.choose import COMFORTABLE_BUSY, FULL_BUSY, Choice, Room, Work, busy_share, choose
 from worker.tuning.costs import GUESS, Costs
-from worker.tuning.ladder import words
 
 LATE_PART = 0.01
 """More late or lost frames than this part: too many."""
 
 LATE_SECONDS = 2
 CALM_SECONDS = 10
-"""This many calm seconds in a row before a step is taken back; twice as many after each time that was too early."""
+"""This many calm seconds in a row before it goes up a step; twice as many after each time that was too early."""
 
 LATE_CALM_SECONDS = 60
 """... after a step that late frames made necessary: whether they would be on time again cannot be reckoned."""
 
 LONGEST_CALM_SECONDS = 320
-TAKEN_BACK_S = 30.0
+REVERSED_S = 30.0
 TRUSTED_S = 120.0
 """A step up that held for this long was right: the next one needs no more than the usual calm."""
 
@@ -114,7 +113,7 @@ class Governor:
         watched: int | None = None,
         shapes: Collection[tuple[int, int]] = (),
     ) -> None:
-        """Tell how many cameras this worker has and how fast they are (frames a second of each, 0: unknown).
+        """Learn how many cameras this worker has and how fast they are (frames a second of each, 0: unknown).
 
         `workers` share the machine, this one included; `watched` of the cameras are (None: all); `shapes` are the
         sizes of their frames (width, height). Cheap, so that it may be called at every heartbeat; a changed number of
@@ -141,11 +140,11 @@ class Governor:
     def note(
         self, now_s: float, busy_s: float, frames: int, late: int = 0, overload: int = 0, faces: int | None = None
     ) -> None:
-        """Tell what a turn did: it ended at `now_s` (a monotonic clock), after `busy_s` of work on `frames`.
+        """Learn what a batch took: it ended at `now_s` (a monotonic clock), after `busy_s` of work on `frames`.
 
         `late` of them came late; `overload` are frames that were lost beside them because there was no time for them
-        (superseded, stale), not those that the plan leaves out. `faces`: in all frames. Turns without work may be
-        told as well, and should be at heartbeats, so that quiet seconds count.
+        (superseded, stale), not those that the plan leaves out. `faces`: in all frames. Heartbeats
+        without work count as well, so that quiet seconds do.
         """
         self._now_s = now_s
         second = self._second
@@ -230,7 +229,7 @@ class Governor:
         kept = self.plan.analyse_every / self._steps[self._level + 1].analyse_every
         if kept < 1 and missed <= 1 - kept:  # a step that leaves frames out would lose more of them
             return
-        if self._rose_s is not None and self._now_s - self._rose_s <= TAKEN_BACK_S:
+        if self._rose_s is not None and self._now_s - self._rose_s <= REVERSED_S:
             self._patience = min(LONGEST_CALM_SECONDS, 2 * self._patience)
             self._rose_s = None
         self._go(self._level + 1, why)
@@ -263,7 +262,7 @@ class Governor:
         if level == self._level:
             return
         plan = self._steps[level]
-        log.info("plan changed", level=level, was=self._level, plan=words(plan), before=words(self.plan), why=why)
+        log.info("plan changed", level=level, was=self._level, plan=plan.words, before=self.plan.words, why=why)
         self._level, self._why = level, why
 
     def _choice(self) -> Choice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mien.bus.plan import SavingsPlan
-from mien.limits import SMALLEST_FACE_PX
 from mien.settings import Settings
 
 COARSER = 4 / 3
@@ -34,26 +33,6 @@ def ladder(settings: Settings) -> tuple[SavingsPlan, ...]:
     return tuple(dict.fromkeys(_with_given(plan, settings) for plan in steps))
 
 
-def words(plan: SavingsPlan) -> str:
-    """Return what a plan does, in words.
-
-    >>> words(SavingsPlan(scan_ms=120, classify_ms=80))
-    'scan every 120 ms, classify every 80 ms'
-    """
-    said = []
-    if plan.scan_ms:
-        said.append(f"scan every {plan.scan_ms:g} ms")
-    if plan.classify_ms:
-        said.append(f"classify every {plan.classify_ms:g} ms")
-    if plan.view_every > 1:
-        said.append(f"draw every {_ordinal(plan.view_every)} frame")
-    if plan.analyse_every > 1:
-        said.append(f"analyse every {_ordinal(plan.analyse_every)} frame")
-    if plan.smallest_face_px != SMALLEST_FACE_PX:
-        said.append(f"faces from {plan.smallest_face_px} px")
-    return ", ".join(said) or "everything on every frame"
-
-
 def _with_given(plan: SavingsPlan, settings: Settings) -> SavingsPlan:
     return SavingsPlan(
         scan_ms=plan.scan_ms if settings.scan_ms is None else settings.scan_ms,
@@ -67,7 +46,3 @@ def _with_given(plan: SavingsPlan, settings: Settings) -> SavingsPlan:
 def is_given(settings: Settings) -> bool:
     """Return whether the smallest face was set, rather than left at its default."""
     return "smallest_face_px" in settings.model_fields_set
-
-
-def _ordinal(number: int) -> str:
-    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")

@@ -24,7 +24,7 @@ from models.runtimes.interface import ClassifierRuntime, Faces
 from worker.analyzer import MeasuredAnalyzer
 from worker.tuning import picture
 from worker.tuning.costs import OTHER_MS, Costs
-from worker.tuning.forecast import reads_on_gpu
+from worker.tuning.forecast import classifies_on_gpu
 from worker.tuning.ladder import ladder
 
 LONGEST_S = 5.0
@@ -72,48 +72,48 @@ def least(run: Callable[[], object], until_s: float = math.inf) -> Time:
 def measured(analyzer: MeasuredAnalyzer, settings: Settings) -> Costs:
     """Return the costs of an analyzer with the number of threads that it was opened with, in about 0.4 s.
 
-    Only what the settings make a worker do from the start is measured; coarser scans follow from that.
+    Only what the settings make a worker do from the start is measured; coarser detections follow from that.
     """
     until_s = time.monotonic() + LONGEST_START_S
     rgb, frame = picture.picture(), picture.jpeg(settings.jpeg_quality)
     boxes = [face.box for face in picture.detections(2)]
     faces = {size: [(rgb, face) for face in picture.detections(size)] for size in _SIZES}
-    scan = least(_scan(analyzer, rgb, settings.smallest_face_px), until_s)
-    read = analyzer.classify(faces[2])
+    detect = least(_detect(analyzer, rgb, settings.smallest_face_px), until_s)
+    classified = analyzer.classify(faces[2])
     canvas = rgb.copy()
     return Costs(
         decode_ms=least(lambda: decode(frame), until_s).cpu_ms,
-        scan_ms={settings.smallest_face_px: scan.cpu_ms},
+        scan_ms={settings.smallest_face_px: detect.cpu_ms},
         near_ms=least(lambda: analyzer.near(rgb, boxes), until_s).cpu_ms / len(boxes),
         classify_ms={size: least(_classify(analyzer, faces[size]), until_s).cpu_ms for size in _SIZES},
-        draw_ms=least(lambda: draw_faces(canvas, read), until_s).cpu_ms,
+        draw_ms=least(lambda: draw_faces(canvas, classified), until_s).cpu_ms,
         encode_ms=least(lambda: encode_jpeg(rgb, settings.view_quality), until_s).cpu_ms,
         other_ms=OTHER_MS,
         threads=settings.inference_threads,
-        speedup=_speedup(scan, settings),
+        speedup=_speedup(detect, settings),
         detector=analyzer.detector,
         runtime=analyzer.runtime,
     )
 
 
 def measured_fully(analyzer: MeasuredAnalyzer, settings: Settings) -> Costs:
-    """Return the costs with all that a worker may come to do: every scan of the ladder, every runtime installed.
+    """Return the costs with all that a worker may come to do: every detection of the ladder, every runtime installed.
 
     What `LONGEST_S` has no time for is left out.
     """
     until_s = time.monotonic() + LONGEST_S
     costs = measured(analyzer, settings)
-    scans = dict(costs.scan_ms)
+    detections = dict(costs.scan_ms)
     rgb = picture.picture()
     for smallest_px in dict.fromkeys(plan.smallest_face_px for plan in ladder(settings)):
-        if smallest_px not in scans and time.monotonic() < until_s:
-            scans[smallest_px] = least(_scan(analyzer, rgb, smallest_px)).cpu_ms
+        if smallest_px not in detections and time.monotonic() < until_s:
+            detections[smallest_px] = least(_detect(analyzer, rgb, smallest_px)).cpu_ms
     runtimes: dict[str, Mapping[int, float]] = {}
     for name in installed_runtimes(settings):
         if time.monotonic() < until_s:
             runtimes[name] = _runtime_ms(name, settings)
     known = {name: times for name, times in runtimes.items() if times}
-    return replace(costs, scan_ms=scans, runtimes_ms=known, full=True)
+    return replace(costs, scan_ms=detections, runtimes_ms=known, full=True)
 
 
 def _runtime_ms(name: RuntimeName, settings: Settings) -> Mapping[int, float]:
@@ -129,15 +129,15 @@ def _runtime_ms(name: RuntimeName, settings: Settings) -> Mapping[int, float]:
 
 
 def installed_runtimes(settings: Settings) -> list[RuntimeName]:
-    """Return the runtimes worth trying here; TensorFlow is where it reads on a GPU."""
+    """Return the runtimes worth trying here; TensorFlow is where it classifies on a GPU."""
     names: list[RuntimeName] = ["openvino", "onnxruntime"]
-    if reads_on_gpu(settings, Machine.this()):
+    if classifies_on_gpu(settings, Machine.this()):
         names.append("tensorflow")
     return [name for name in names if importlib.util.find_spec(name) is not None]
 
 
-def _scan(analyzer: MeasuredAnalyzer, rgb: Rgb, smallest_face_px: int) -> Callable[[], object]:
-    return lambda: analyzer.scan(rgb, smallest_face_px)
+def _detect(analyzer: MeasuredAnalyzer, rgb: Rgb, smallest_face_px: int) -> Callable[[], object]:
+    return lambda: analyzer.detect(rgb, smallest_face_px)
 
 
 def _classify(analyzer: MeasuredAnalyzer, faces: Sequence[tuple[Rgb, Detection]]) -> Callable[[], object]:
@@ -148,7 +148,7 @@ def _logits(runtime: ClassifierRuntime, faces: Faces) -> Callable[[], object]:
     return lambda: runtime.logits(faces)
 
 
-def _speedup(scan: Time, settings: Settings) -> float:
-    if settings.inference_threads == 1 or not scan.clock_ms:
+def _speedup(detect: Time, settings: Settings) -> float:
+    if settings.inference_threads == 1 or not detect.clock_ms:
         return 1.0
-    return min(float(settings.inference_threads), max(1.0, scan.cpu_ms / scan.clock_ms))
+    return min(float(settings.inference_threads), max(1.0, detect.cpu_ms / detect.clock_ms))

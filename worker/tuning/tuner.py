@@ -1,7 +1,7 @@
 """Opens the analyzer of a live worker as the machine needs it, with costs that are known or measured now.
 
 Chosen are the runtime, the threads and, by the costs, the plan with its detector input. The weights are not: photos and
-jobs read with the same ones, and the same picture must give the same numbers.
+jobs use the same ones, and the same picture must give the same numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from worker.heap import give_back
 from worker.tuning.cache import Cache
 from worker.tuning.choose import Room, Work, worst_frame_ms
 from worker.tuning.costs import GUESS, Costs
-from worker.tuning.forecast import reads_on_gpu
+from worker.tuning.forecast import classifies_on_gpu
 from worker.tuning.ladder import ladder
 from worker.tuning.measure import LONGEST_S, installed_runtimes, measured, measured_fully
 
@@ -47,7 +47,7 @@ class Tuned:
     @property
     def batches_cost_less(self) -> bool:
         """Whether a batch takes less time than its frames one by one: on a GPU, where one worker takes large ones."""
-        return self.analyzer.runtime == "tensorflow" and reads_on_gpu(self.settings, self.machine)
+        return self.analyzer.runtime == "tensorflow" and classifies_on_gpu(self.settings, self.machine)
 
     @property
     def room(self) -> Room:
@@ -92,7 +92,7 @@ def known_costs(settings: Settings, machine: Machine, *, anew: bool = False) -> 
 
 def _unmeasured(settings: Settings, machine: Machine) -> Settings:
     """Return the settings with a runtime: measured, the two on CPUs differ by a tenth, and one of them by precision."""
-    if settings.runtime != "auto" or reads_on_gpu(settings, machine):
+    if settings.runtime != "auto" or classifies_on_gpu(settings, machine):
         return settings
     wanted: RuntimeName = "openvino" if settings.precision == "bf16" else "onnxruntime"
     return settings.model_copy(update={"runtime": wanted}) if wanted in installed_runtimes(settings) else settings
@@ -152,7 +152,7 @@ def _measured_now(settings: Settings, machine: Machine, steps: tuple[SavingsPlan
         seconds=round(time.monotonic() - started_s, 1),
         threads=costs.threads,
         runtime=costs.runtime,
-        scan_ms=round(costs.scan(settings.smallest_face_px), 1),
+        scan_ms=round(costs.detect(settings.smallest_face_px), 1),
         classify_2_ms=round(costs.classify(2), 1),
     )
     return Tuned(opened.analyzer, opened.settings, machine, costs, steps, True)

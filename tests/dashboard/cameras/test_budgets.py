@@ -8,10 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS, plan_words
+from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS
 from mien.bus.budget import STAGES
 from mien.bus.bus import Bus
-from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
 from tests.dashboard.conftest import Dashboard, Feeder, budget
 
@@ -28,18 +27,6 @@ def live(bus: Bus, name: str = "lobby") -> None:
 def test_every_stage_and_every_reason_has_words() -> None:
     assert tuple(STAGE_WORDS) == STAGES
     assert set(DROP_WORDS) == set(DropReason)
-
-
-def test_a_plan_is_told_in_plain_words() -> None:
-    assert plan_words(EVERYTHING) == (
-        "Searches the whole frame every time; reads emotions on every frame; faces from 48 px."
-    )
-    assert plan_words(SavingsPlan(scan_ms=160, classify_ms=120)) == (
-        "Searches the whole frame every 160 ms and follows faces in between; reads emotions every 120 ms;"
-        " faces from 48 px."
-    )
-    words = plan_words(SavingsPlan(smallest_face_px=64, view_every=2, analyse_every=3))
-    assert words.endswith("faces from 64 px; draws every 2nd picture; analyses every 3rd frame and drops the others.")
 
 
 def test_the_budget_is_what_the_worker_said_and_what_became_of_the_frames(client: FlaskClient, bus: Bus) -> None:
@@ -63,7 +50,7 @@ def test_the_budget_is_what_the_worker_said_and_what_became_of_the_frames(client
     assert list(measured["stages_ms"]) == list(STAGES)
     assert measured["total_ms"] == {"mean": 20.0, "p50": 18.0, "p95": 32.0, "p99": 48.0}
     assert measured["plan"]["scan_ms"] == 160
-    assert measured["plan_words"].startswith("Searches the whole frame every 160 ms")
+    assert measured["plan_words"].startswith("Detect every 160 ms")
     assert (measured["level"], measured["why"]) == (2, "4 cameras at 25 fps need 0.9 of 1 core.")
     overview = client.get("/api/v1/cameras/lobby").get_json()
     assert overview["minute"] == {"on_time_share": 0.3333, "p95_ms": 32.0}

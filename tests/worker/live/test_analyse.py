@@ -61,7 +61,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return shrinks
 
 
-def test_faces_of_all_cameras_are_read_together() -> None:
+def test_faces_of_all_cameras_are_classified_together() -> None:
     analyzer = StubAnalyzer()
     frames = [a_frame("a", a_picture(1)), a_frame("b", a_picture(2)), a_frame("c", a_picture(3))]
     analysed, failed = BatchAnalysis(analyzer).run(frames, 5_000_000)
@@ -89,14 +89,14 @@ def test_a_bad_frame_is_dropped_alone() -> None:
     ]
 
 
-def test_a_face_that_cannot_be_read_costs_its_own_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_face_that_cannot_be_classified_costs_its_own_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:
     analyzer = SceneAnalyzer()
-    read = analyzer.classify
+    classify = analyzer.classify
 
     def fails_on_large(found: Sequence[tuple[Rgb, object]]) -> list[Face]:
         if any(each.box[2] > 150 for _, each in found):  # type: ignore[attr-defined]
             raise RuntimeError("a runtime's own word")
-        return read(found)  # type: ignore[arg-type]
+        return classify(found)  # type: ignore[arg-type]
 
     monkeypatch.setattr(analyzer, "classify", fails_on_large)
     analysis = BatchAnalysis(analyzer)
@@ -117,7 +117,7 @@ def test_a_camera_that_sends_rubbish_is_logged_once() -> None:
     assert [entry["camera"] for entry in logs] == ["a", "b"]
 
 
-def test_a_bad_frame_between_scans_is_dropped_even_when_no_face_is_followed() -> None:
+def test_a_bad_frame_between_detections_is_dropped_even_when_no_face_is_followed() -> None:
     analysis = BatchAnalysis(SceneAnalyzer())
     walk(analysis, [[], []])
     whole = picture()
@@ -142,10 +142,10 @@ def test_everything_on_every_frame_gives_the_very_numbers_of_a_job() -> None:
         assert item.faces
 
 
-def test_between_scans_a_face_is_followed_on_its_track_and_keeps_what_was_read() -> None:
+def test_between_detections_a_face_is_followed_on_its_track_and_keeps_its_classification() -> None:
     analyzer = SceneAnalyzer()
     read = walk(BatchAnalysis(analyzer), [[(100 + 3 * number, 80, 90, HAPPY)] for number in range(25)])
-    assert analyzer.scans == 7
+    assert analyzer.detections == 7
     assert analyzer.nears == 18
     assert len({item.faces[0].track for item in read}) == 1
     for number, item in enumerate(read):
@@ -158,19 +158,21 @@ def test_between_scans_a_face_is_followed_on_its_track_and_keeps_what_was_read()
     assert sources[1] == "tracked"
 
 
-@pytest.mark.parametrize("plan", [SAVING, SavingsPlan(scan_ms=160)], ids=["read at times", "read when seen"])
-def test_a_small_face_is_followed_and_read_where_a_scan_found_it(plan: SavingsPlan) -> None:
-    # Its label changes: a larger face is read on every frame then.
+@pytest.mark.parametrize(
+    "plan", [SAVING, SavingsPlan(scan_ms=160)], ids=["classified at times", "classified when seen"]
+)
+def test_a_small_face_is_followed_and_classified_where_it_was_detected_in_the_whole_frame(plan: SavingsPlan) -> None:
+    # Its label changes: a larger face is classified on every frame then.
     squares: list[list[Square]] = [[(100 + number, 80, 26, HAPPY if number < 6 else SAD)] for number in range(25)]
     analyzer = SceneAnalyzer()
     read = walk(BatchAnalysis(analyzer), squares, plan)
-    assert analyzer.nears == 25 - analyzer.scans > 12
+    assert analyzer.nears == 25 - analyzer.detections > 12
     assert len({item.faces[0].track for item in read}) == 1
-    assert [item.faces[0].source for item in read].count("full") == sum(analyzer.batches) <= analyzer.scans
+    assert [item.faces[0].source for item in read].count("full") == sum(analyzer.batches) <= analyzer.detections
     assert read[-1].faces[0].label == "sad"
 
 
-def test_a_face_whose_label_is_changing_is_read_on_every_frame() -> None:
+def test_a_face_whose_label_is_changing_is_classified_on_every_frame() -> None:
     squares: list[list[Square]] = [[(100 + number, 80, 90, HAPPY if number < 8 else SAD)] for number in range(25)]
     read = walk(BatchAnalysis(SceneAnalyzer()), squares)
     sources = [item.faces[0].source for item in read]
@@ -192,7 +194,7 @@ def test_everything_and_lossless_cameras_save_nothing() -> None:
             (item,), _ = analysis.run([frame], frame.captured_ns, plan)
             assert item.faces[0].source == "full"
             assert not item.repeats
-        assert (analyzer.scans, analyzer.nears, analyzer.batches) == (5, 0, [1] * 5)
+        assert (analyzer.detections, analyzer.nears, analyzer.batches) == (5, 0, [1] * 5)
         assert analyzer.smallest == [None] * 5
 
 
@@ -202,7 +204,7 @@ def test_a_frame_that_comes_again_is_not_even_decoded(decoded: list[int]) -> Non
     same = [[(100.0, 80.0, 90.0, HAPPY)]]
     read = walk(analysis, same * 20)
     assert decoded == [1]
-    assert (analyzer.scans, analyzer.nears, analyzer.batches) == (1, 0, [1])
+    assert (analyzer.detections, analyzer.nears, analyzer.batches) == (1, 0, [1])
     assert [item.repeats for item in read] == [False] + [True] * 19
     assert len({(item.faces[0].box, item.faces[0].track, item.faces[0].probabilities) for item in read}) == 1
     assert {item.faces[0].source for item in read[1:]} == {"tracked"}
@@ -210,13 +212,13 @@ def test_a_frame_that_comes_again_is_not_even_decoded(decoded: list[int]) -> Non
     assert read[-1].pixels().shape == (360, 640, 3)
 
 
-def test_a_picture_that_was_not_scanned_yet_is_scanned_when_it_comes_again() -> None:
+def test_faces_of_a_frame_that_was_only_followed_are_detected_when_it_comes_again() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
     walk(analysis, [[(100, 80, 90, HAPPY)]])
     read = walk(analysis, [[(101, 80, 90, HAPPY), (400, 80, 90, SAD)]] * 8, first=1)
     assert [len(item.faces) for item in read] == [1, 1, 1, 2, 2, 2, 2, 2]
-    assert analyzer.scans == 2
+    assert analyzer.detections == 2
 
 
 def test_a_new_face_is_boxed_within_120_ms() -> None:
@@ -248,31 +250,31 @@ def test_a_face_that_is_lost_is_looked_for_in_that_very_frame() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
     walk(analysis, [[(100, 80, 90, HAPPY)], [(101, 80, 90, HAPPY)]])
-    assert analyzer.scans == 1
+    assert analyzer.detections == 1
     (jumped,) = walk(analysis, [[(400, 200, 90, HAPPY)]], first=2)
-    assert analyzer.scans == 2
+    assert analyzer.detections == 2
     assert jumped.faces[0].box[0] == pytest.approx(400, abs=2)
 
 
-def test_a_face_that_is_gone_is_not_searched_for_ever() -> None:
+def test_a_face_that_is_gone_is_not_looked_for_for_ever() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
     walk(analysis, [[(100, 80, 90, HAPPY)]] * 2)
     gone = walk(analysis, [[(600, 300, 4, HAPPY)]] * 50, SavingsPlan(scan_ms=1000, classify_ms=120), first=2)
     assert all(item.faces == () for item in gone)
-    assert analyzer.scans <= 6
+    assert analyzer.detections <= 6
 
 
-def test_a_face_that_only_scans_see_is_held_between_them() -> None:
+def test_a_face_that_is_only_detected_in_whole_frames_is_held_between_them() -> None:
     analyzer = SceneAnalyzer()
     analyzer.blind = 1000
     scenes = [[(100.0, 80.0, 90.0, HAPPY), (20 + 1.0 * number, 300.0, 8.0, SAD)] for number in range(40)]
     read = walk(BatchAnalysis(analyzer), scenes)
-    assert analyzer.scans < 20
+    assert analyzer.detections < 20
     assert all(any(face.box[2] > 80 for face in item.faces) for item in read)
 
 
-def test_faces_that_pass_one_another_keep_their_tracks_and_what_was_read_in_them() -> None:
+def test_faces_that_pass_one_another_keep_their_tracks_and_classifications() -> None:
     scenes = [[(60 + 8.0 * number, 60.0, 80.0, HAPPY), (540 - 8.0 * number, 190.0, 80.0, SAD)] for number in range(60)]
     read = walk(BatchAnalysis(SceneAnalyzer()), scenes)
     tracks = {face.label: set[str]() for item in read for face in item.faces}
@@ -305,32 +307,32 @@ def test_the_label_follows_a_change_and_does_not_flicker() -> None:
 def test_scans_of_several_cameras_are_spread_over_the_batches() -> None:
     analyzer = SceneAnalyzer()
     analysis, cameras = BatchAnalysis(analyzer), "abcd"
-    scans = []
+    detections = []
     for number in range(40):
         jpeg = picture((100 + number, 80, 90, HAPPY), width=320, height=180)
         frames = [scene.frame(number, jpeg, camera) for camera in cameras]
-        before = analyzer.scans
+        before = analyzer.detections
         analysis.run(frames, 0, SAVING)
-        scans.append(analyzer.scans - before)
-    assert scans[0] == 4
-    assert scans[12:] == [1] * 28
+        detections.append(analyzer.detections - before)
+    assert detections[0] == 4
+    assert detections[12:] == [1] * 28
 
 
-def test_scans_of_more_cameras_than_frames_fit_between_are_spread_evenly() -> None:
+def test_detections_of_more_cameras_than_frames_fit_between_are_spread_evenly() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
-    scans = []
+    detections = []
     for number in range(40):
         jpeg = picture((100 + number, 80, 90, HAPPY), width=320, height=180)
         frames = [scene.frame(number, jpeg, camera) for camera in "abcdefgh"]
-        before = analyzer.scans
+        before = analyzer.detections
         analysis.run(frames, 0, SAVING)
-        scans.append(analyzer.scans - before)
-    assert scans[0] == 8
-    assert scans[12:] == [2] * 28
+        detections.append(analyzer.detections - before)
+    assert detections[0] == 8
+    assert detections[12:] == [2] * 28
 
 
-def test_readings_of_many_faces_are_spread_over_the_batches() -> None:
+def test_classifications_of_many_faces_are_spread_over_the_batches() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
     most = []
@@ -369,15 +371,15 @@ def test_a_camera_of_another_size_starts_anew() -> None:
         assert item.size == size
         assert item.faces[0].track != before.faces[0].track
         assert item.faces[0].source == "full"
-    assert analyzer.scans == 4
+    assert analyzer.detections == 4
 
 
-def test_after_a_gap_and_when_time_goes_back_the_whole_frame_is_searched() -> None:
+def test_after_a_gap_and_when_time_goes_back_faces_are_detected_in_the_whole_frame() -> None:
     analyzer = SceneAnalyzer()
     analysis = BatchAnalysis(analyzer)
-    for scans, number in ((1, 0), (1, 1), (2, 100), (2, 101), (3, 5), (3, 6)):
+    for detections, number in ((1, 0), (1, 1), (2, 100), (2, 101), (3, 5), (3, 6)):
         (item,), _ = analysis.run([scene.frame(number, picture((100 + number, 80, 90, HAPPY)))], 0, SAVING)
-        assert analyzer.scans == scans, number
+        assert analyzer.detections == detections, number
         assert len(item.faces) == 1
 
 

@@ -19,7 +19,7 @@ from worker.tuning.governor import Governor
 from worker.tuning.ladder import ladder
 
 CHEAP = Costs(0.5, {48: 2.0}, 0.2, {1: 0.2}, 0.1, 0.2)
-"""What the worker believes at first; its analyzer takes 55 ms for a scan then."""
+"""What the worker believes at first; its analyzer takes 55 ms for a whole frame then."""
 
 
 def note_of(bus: Bus) -> dict[str, Any]:

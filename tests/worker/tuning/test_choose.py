@@ -71,9 +71,9 @@ def test_more_work_or_less_room_never_gives_a_dearer_plan() -> None:
         assert choose(STEPS, costs, replace(work, watched=0), room).level <= level
 
 
-def test_each_step_down_costs_no_more_where_following_is_cheaper_than_scanning() -> None:
+def test_each_step_down_costs_no_more_where_following_is_cheaper_than_detecting() -> None:
     for costs, work, _ in cases():
-        if work.faces * costs.near_ms > costs.scan(96):
+        if work.faces * costs.near_ms > costs.detect(96):
             continue
         loads = [frame_ms(costs, plan, work) for plan in STEPS]
         assert all(below <= above + 1e-9 for above, below in pairwise(loads))
@@ -94,7 +94,7 @@ def test_the_sentence_names_cameras_cost_and_room() -> None:
     costs = replace(GUESS, other_ms=1.0)
     choice = choose(STEPS, costs, Work(2), Room(2, 2))
     assert choice.why == (
-        "2 cameras at 25 fps: scan every 120 ms would take 0.71 of a core, more than 0.60 (2 workers on 2 cores)"
+        "2 cameras at 25 fps: detect every 120 ms would take 0.71 of a core, more than 0.60 (2 workers on 2 cores)"
     )
     assert choose(STEPS, costs, Work(1), Room(2)).why == (
         "1 camera at 25 fps: everything on every frame takes 0.62 of a core"
@@ -118,11 +118,11 @@ def test_intervals_mean_every_nth_frame(interval_ms: float, fps: float, nth: int
     assert every_nth(interval_ms, fps) == nth
 
 
-def test_a_scan_that_was_not_measured_follows_from_the_nearest() -> None:
+def test_a_detection_that_was_not_measured_follows_from_the_nearest() -> None:
     costs = replace(GUESS, scan_ms={48: 16.0, 96: 5.0})
-    assert costs.scan(48) == 16.0
-    assert costs.scan(60) == pytest.approx(16.0 * (48 / 60) ** 2)
-    assert costs.scan(192) == pytest.approx(5.0 / 4)
+    assert costs.detect(48) == 16.0
+    assert costs.detect(60) == pytest.approx(16.0 * (48 / 60) ** 2)
+    assert costs.detect(192) == pytest.approx(5.0 / 4)
 
 
 def test_faces_are_classified_in_the_sizes_that_were_measured() -> None:

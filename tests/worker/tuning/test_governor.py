@@ -272,7 +272,7 @@ def test_faces_that_are_seen_count_instead_of_two_that_are_assumed() -> None:
     assert many.level > none.level
 
 
-def test_a_budget_that_one_frame_breaks_is_kept_by_coarser_scans() -> None:
+def test_a_budget_that_one_frame_breaks_is_kept_by_coarser_detection() -> None:
     slow = replace(GUESS, scan_ms={48: 40.0})
     governor = Governor(STEPS, slow, Room(8))
     governor.cameras(1, 2.0)

@@ -6,7 +6,7 @@ import pytest
 
 from mien.bus.plan import EVERYTHING, SavingsPlan
 from mien.settings import Settings, load_settings
-from worker.tuning.ladder import ladder, words
+from worker.tuning.ladder import ladder
 
 
 def test_it_begins_with_everything_and_ends_with_the_least() -> None:
@@ -38,8 +38,8 @@ def test_a_smallest_face_that_is_given_is_never_coarsened(monkeypatch: pytest.Mo
 
 
 def test_plans_are_said_in_words() -> None:
-    assert words(EVERYTHING) == "everything on every frame"
-    assert words(SavingsPlan(120, 80)) == "scan every 120 ms, classify every 80 ms"
-    assert words(SavingsPlan(160, 0, 96, 2, 3)) == (
-        "scan every 160 ms, draw every 2nd frame, analyse every 3rd frame, faces from 96 px"
+    assert EVERYTHING.words == "everything on every frame"
+    assert SavingsPlan(120, 80).words == "detect every 120 ms, classify every 80 ms"
+    assert SavingsPlan(160, 0, 96, 2, 3).words == (
+        "detect every 160 ms, draw every 2nd frame, analyse every 3rd frame, faces from 96 px"
     )

@@ -32,7 +32,7 @@ def test_the_first_start_measures_and_the_second_one_knows(given: Settings, monk
     assert first.known
     costs = first.costs
     assert 0.2 < costs.decode_ms < 50
-    assert costs.near_ms < costs.scan(48) < 500
+    assert costs.near_ms < costs.detect(48) < 500
     assert costs.classify(1) <= costs.classify(4)
     assert costs.runtime == first.analyzer.runtime in ("openvino", "onnxruntime")
     assert first.settings.inference_threads == costs.threads >= 1
@@ -41,7 +41,7 @@ def test_the_first_start_measures_and_the_second_one_knows(given: Settings, monk
     monkeypatch.setattr(tuner, "measured", lambda *_: pytest.fail("measured again"))
     second = open_tuned(given)
     assert second.settings.runtime == second.analyzer.runtime == costs.runtime
-    assert second.costs.scan(48) == pytest.approx(costs.scan(48), abs=1e-3)
+    assert second.costs.detect(48) == pytest.approx(costs.detect(48), abs=1e-3)
 
 
 def test_tune_off_measures_nothing_and_keeps_nothing(given: Settings) -> None:
@@ -56,7 +56,7 @@ def test_the_doctor_measures_all_of_it_and_keeps_that(given: Settings, monkeypat
     machine = Machine.this()
     costs = known_costs(given, machine)
     assert costs.full
-    assert costs.scan(96) < costs.scan(48)
+    assert costs.detect(96) < costs.detect(48)
     assert costs.runtime in ("openvino", "onnxruntime")
     monkeypatch.setattr(tuner, "open_analyzer", lambda *_: pytest.fail("measured again"))
     kept = known_costs(given, machine)
@@ -65,7 +65,7 @@ def test_the_doctor_measures_all_of_it_and_keeps_that(given: Settings, monkeypat
 
 
 def a_frame_takes(monkeypatch: pytest.MonkeyPatch, scan_ms: dict[int, float]) -> list[int]:
-    """Let a scan take so long with so many threads; returns the numbers of threads that were tried."""
+    """Let detecting take so long with so many threads; returns the numbers of threads that were tried."""
     tried: list[int] = []
 
     def pretend(_reader: object, settings: Settings) -> Costs:
