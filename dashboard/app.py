@@ -14,11 +14,11 @@ from dashboard.api import api, set_body_limit
 from dashboard.cameras.browser import BrowserCameras
 from dashboard.cameras.hub import Hub
 from dashboard.cameras.overview import Overview
-from dashboard.cameras.streams import streams
-from dashboard.jobs.api import jobs_api
 from dashboard.jobs.uploads import Uploads
+from dashboard.jobs_api import jobs_api
 from dashboard.pages import pages
 from dashboard.services import Services
+from dashboard.streams import streams
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings

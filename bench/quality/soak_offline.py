@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import QUEUES, Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings

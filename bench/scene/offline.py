@@ -15,7 +15,7 @@ from rq import Worker
 
 from bench.report.machine import cpu_s, pinned, rss_mib
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from dashboard.jobs.roots import check_inside, check_roots
-from dashboard.jobs.uploads import label_of
+from dashboard.jobs.uploads import Uploads, label_of
 from dashboard.pool import in_pool
-from dashboard.services import Services
 from mien.documents import Document, left_out_if
 from mien.errors import InputError
 from mien.formats import JOB_FORMATS, Format, Priority, check_priority
 from mien.inputs.find import PICTURES, VIDEOS, find_inputs
+from mien.inputs.input import Input
 from mien.jobs.options import MOST_EVERY, check_job_options
-from mien.jobs.request import Input, Options
+from mien.jobs.request import Options
 from mien.jobs.view import JobView
+
+if TYPE_CHECKING:
+    from mien.jobs.jobs import Jobs
 
 KINDS = tuple(JOB_FORMATS)
 """The kinds of job that can be made here: not evaluations, which need labelled pictures."""
@@ -66,8 +69,12 @@ class NewJob(Document):
 _KEYS = {each.name for each in fields(NewJob)}
 
 
-def job_from(body: Any, parts: Services) -> JobView:
-    """Queue the job that the body of a request describes.
+def job_from(
+    body: Any, uploads: Uploads, roots: tuple[Path, ...], with_jobs: Callable[[Callable[[Jobs], JobView]], JobView]
+) -> JobView:
+    """Queue the job that the body of a request describes, over an upload or over files inside `roots`.
+
+    `with_jobs` runs its argument with the jobs of this process.
 
     Raises InputError for a body that cannot be understood, NotFound for an upload that is not open, Refused for files
     outside `job_roots`, BrokerUnavailable.
@@ -77,23 +84,23 @@ def job_from(body: Any, parts: Services) -> JobView:
     name, priority = _text(body, "name", ""), _text(body, "priority", "normal")
     check_priority(priority)
     if "upload" in body:
-        upload = parts.uploads.find(_text(body, "upload", ""))
-        items, kind = parts.uploads.items(upload), upload.kind
+        upload = uploads.find(_text(body, "upload", ""))
+        items, kind = uploads.items(upload), upload.kind
         if _text(body, "kind", kind) != kind:
             raise InputError(f"the upload makes a job of kind {kind}, not {str(body['kind'])[:50]!r}")
     else:
         upload, kind = None, _text(body, "kind", "")
         if kind not in KINDS:
             raise InputError(f"kind can be {', '.join(KINDS)}, not {kind[:50]!r}")
-        items = in_pool(inputs_in_roots, kind, body["paths"], parts.settings.job_roots)
+        items = in_pool(inputs_in_roots, kind, body["paths"], roots)
     options = options_of(kind, body.get("options", {}))
     job_id = upload.id if upload else None
     label = label_of(name) or _name_of(items)
-    job = parts.jobs_in_pool(
+    job = with_jobs(
         lambda jobs: jobs.enqueue(kind, items, name=label, options=options, priority=priority, job_id=job_id)
     )
     if upload:
-        parts.uploads.finish(upload)
+        uploads.finish(upload)
     return job
 
 

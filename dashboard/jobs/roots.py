@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dashboard.problems import Refused
 from mien.errors import InputError
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 
 MOST_PATHS = 1000
 

@@ -25,7 +25,7 @@ from mien.headers import picture as picture_header
 from mien.headers import video as videos
 from mien.headers.picture import NAMES, PictureHeader
 from mien.headers.video import VideoHeader
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.limits import check_pixels
 from mien.logs import get_logger
 from mien.settings import Settings

@@ -1,4 +1,4 @@
-// Reads /stream: one connection for all tiles. The format is described in dashboard/cameras/streams.py.
+// Reads /stream: one connection for all tiles. The format is described in dashboard/streams.py.
 
 import { sleep } from "./common.js";
 

@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from mien.address import Address, archive_kind, member_label, plain_text
 from mien.errors import InputError, MienError, PictureError, line_of
 from mien.inputs.fetch import Fetcher
+from mien.inputs.input import Input
 from mien.inputs.remote import RemoteFolder, check_no_keys, check_scheme
-from mien.jobs.request import Input
 
 _MAGIC = re.compile(r"[*?[]")
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from mien.errors import JobError
 from mien.files import atomic_file, numbered, write_json
-from mien.jobs.request import Input, Inputs, inputs_from, lines_of
+from mien.jobs.request import Inputs, inputs_from, lines_of
 
-__all__ = ["Entry", "Input", "Inputs", "JobFolder"]
+__all__ = ["Entry", "Inputs", "JobFolder"]
 
 Entry = dict[str, Any]
 """What became of one input: `path` and its results, or `path` and the `reason` why there are none."""

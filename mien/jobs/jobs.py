@@ -18,8 +18,9 @@ from mien.address import Address
 from mien.bus.broker import broker_errors, connect
 from mien.errors import InputError, JobConflict, JobError, JobNotStored
 from mien.formats import check_priority
+from mien.inputs.input import Input
 from mien.jobs.deaths import Deaths
-from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.jobs.folder import Inputs, JobFolder
 from mien.jobs.options import check_job_options
 from mien.jobs.queue import QUEUE, QUEUES
 from mien.jobs.request import Option, check_kind, check_webhook

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Failure, Jobs, Tally
 from mien.settings import Settings
 from mien.types import EMOTIONS

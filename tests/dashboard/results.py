@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from mien.files import write_json
-from mien.jobs.folder import Entry, Input
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import Failure, JobView, Tally
 from mien.types import EMOTIONS

@@ -102,7 +102,7 @@ def test_a_camera_has_a_page(client: FlaskClient, bus: Bus) -> None:
 
 
 def test_snapshot_without_a_picture_is_503(client: FlaskClient, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.cameras.streams.SNAPSHOT_WAIT_S", 0.1)
+    monkeypatch.setattr("dashboard.streams.SNAPSHOT_WAIT_S", 0.1)
     live(bus)
     assert client.get("/cameras/lobby/snapshot.jpg").status_code == 503
 

@@ -13,7 +13,7 @@ import pytest
 from mien.address import Address, AddressKind, archive_kind
 from mien.bus.broker import broker_errors, connect
 from mien.errors import BrokerUnavailable, SettingsError
-from mien.jobs.request import Input
+from mien.inputs.input import Input
 from mien.settings import Settings, check_camera_name, load_settings
 
 SECRET = "rtsp://admin:S3cr/et@10.0.0.7/live"

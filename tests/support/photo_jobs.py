@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 

@@ -16,7 +16,8 @@ from rq import Retry
 from mien.address import Address
 from mien.errors import InputError, JobError, line_of
 from mien.inputs.fetch import Fetcher
-from mien.jobs.folder import Entry, Input, Inputs
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs
 from mien.jobs.jobs import EVALUATION_CHUNK, EVALUATION_REPORT, Jobs
 from mien.jobs.outputs import FIGURES
 from mien.jobs.request import Option

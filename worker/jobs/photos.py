@@ -13,7 +13,8 @@ from rq import Retry
 from mien.errors import JobError
 from mien.formats import formats_of
 from mien.inputs.fetch import Fetcher
-from mien.jobs.folder import Entry, Input, Inputs, JobFolder
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs, JobFolder
 from mien.jobs.jobs import PHOTO_CHUNK, PHOTO_REPORT, Jobs
 from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger

@@ -12,7 +12,8 @@ from mien.address import Address
 from mien.errors import PictureError, line_of
 from mien.files import atomic_file
 from mien.inputs.fetch import Fetcher
-from mien.jobs.folder import Entry, Input, Inputs
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs
 from mien.jobs.outputs import annotated_name
 from mien.limits import BYTES_A_PIXEL, SMALLEST_FACE_PX
 from mien.logs import get_logger

@@ -15,7 +15,8 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from mien.inputs.fetch import Fetcher
-from mien.jobs.folder import Entry, Input, Inputs
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs
 from mien.machine import usable_cores
 from worker.analyzer import Analyzer
 from worker.jobs.pictures import Analysed, Fetched, Limits, Opened, Unusable, analyse, decode, fetch, write

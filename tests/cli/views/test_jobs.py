@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli.views import jobs as follow
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs, Tally
 from mien.jobs.view import JobView
 from mien.settings import Settings

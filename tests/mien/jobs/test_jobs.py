@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from mien.errors import BrokerUnavailable, InputError, JobConflict, JobError, JobNotStored
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import QUEUE, QUEUES, Failure, Jobs, JobView, Tally
 from mien.jobs.steps import (
     PHOTO_CHUNK,

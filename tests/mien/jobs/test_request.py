@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.inputs.input import Input
+from mien.jobs.folder import Inputs, JobFolder
 from mien.jobs.request import check_kind, check_options
 
 ITEMS = (

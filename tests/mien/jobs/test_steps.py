@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobs.folder import Input, Inputs, JobFolder
+from mien.inputs.input import Input
+from mien.jobs.folder import Inputs, JobFolder
 from mien.jobs.steps import (
     EVALUATION_CHUNK,
     EVALUATION_REPORT,

@@ -11,7 +11,7 @@ import pytest
 
 from bench.quality.soak_offline import SoakSize, make_pictures, soak, summary
 from mien.bus.embedded import EmbeddedBroker
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from mien.settings import Settings

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import JobError
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.outputs import JOB_FILES
 from mien.jobs.view import JobView

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import pytest
 
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import JOB_FUNCTIONS, QUEUES, Jobs
 from mien.pixels import Rgb
 from mien.settings import Settings

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.jobs.folder import Entry, Input, Inputs
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs
 from mien.pixels import Rgb
 from mien.settings import Settings
 from mien.types import Face

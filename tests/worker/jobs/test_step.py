@@ -8,7 +8,7 @@ import pytest
 from rq import Retry
 
 from mien.errors import JobError
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.steps import PHOTO_CHUNK, PHOTO_REPORT, call
 from mien.pixels import Rgb

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mien.errors import JobError
-from mien.jobs.folder import Input
+from mien.inputs.input import Input
 from mien.jobs.jobs import WEBHOOK, Jobs
 from mien.settings import Settings
 from worker.jobs.rq_worker import JobsWorker

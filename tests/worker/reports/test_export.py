@@ -9,7 +9,8 @@ import pytest
 
 from mien.errors import InputError, JobConflict, JobError
 from mien.files import write_json
-from mien.jobs.folder import Entry, Input
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry
 from mien.jobs.jobs import Jobs
 from mien.settings import Settings
 from mien.types import Face

@@ -13,7 +13,8 @@ from mien.address import stem_of
 from mien.errors import JobError
 from mien.files import write_json
 from mien.formats import Format, formats_of
-from mien.jobs.folder import Entry, Input, Inputs, JobFolder
+from mien.inputs.input import Input
+from mien.jobs.folder import Entry, Inputs, JobFolder
 from mien.jobs.outputs import video_folder_name
 from models.video.plan import Ticks, VideoLayout, read_plan, read_times
 from worker.jobs.video.found import Found

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mien.inputs.input import Input
 from mien.jobs.jobs import Jobs
 from mien.jobs.outputs import VIDEO_FILES
-from mien.jobs.request import Input
 from mien.jobs.view import JobView
 from mien.settings import Settings
 from tests.support.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares

@@ -62,7 +62,8 @@ def list_jobs() -> Response:
 @jobs_api.post("/api/v1/jobs")
 def make_job() -> Response:
     """Queue a job over the files of an upload, or over files of this machine inside `job_roots`."""
-    job = job_from(request.get_json(silent=True), services())
+    parts = services()
+    job = job_from(request.get_json(silent=True), parts.uploads, parts.settings.job_roots, parts.jobs_in_pool)
     return respond(_brief(job), 200 if job.existed else 201)
 
 
