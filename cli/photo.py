@@ -32,6 +32,7 @@ def photo(
 
     Example: [bold]mien photo holiday.jpg --out annotated[/bold]
     """
+    from cli.views.photo import print_json, print_table
     from mien.errors import InputError, PictureError
     from mien.logs import configure_logs
     from mien.settings import load_settings
@@ -58,9 +59,9 @@ def photo(
             failures.append({"path": str(path), "reason": str(error)})
             typer.echo(f"mien: {path}: {error}", err=True)
     if as_json:
-        _print_json(pictures, failures, analyzer)
+        print_json(pictures, failures, analyzer)
     elif pictures:
-        _print_table(pictures)
+        print_table(pictures)
     raise typer.Exit(1 if failures else 0)
 
 
@@ -102,45 +103,3 @@ def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | 
             raise InputError(f"{annotated} cannot be written: {error.strerror}") from error
         entry["annotated"] = str(annotated)
     return entry
-
-
-def _print_json(pictures: list[dict[str, Any]], failures: list[dict[str, str]], analyzer: PixelAnalyzer) -> None:
-    import json
-
-    document = {
-        "inputs": len(pictures) + len(failures),
-        "done": len(pictures),
-        "failed": len(failures),
-        "failures": failures,
-        "detector": analyzer.detector,
-        "runtime": analyzer.runtime,
-        "weights": analyzer.weights,
-        "pictures": pictures,
-    }
-    typer.echo(json.dumps(document))
-
-
-def _print_table(pictures: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    for entry in pictures:
-        name = escape(entry["path"])
-        if not entry["faces"]:
-            console.print(f"{name}: no face", highlight=False, soft_wrap=True)
-            continue
-        # A table for each picture: its path would leave no room for the figures.
-        table = Table("face", "apparent emotion", title=name, title_justify="left")
-        for figure in ("confidence", "valence", "arousal"):
-            table.add_column(figure, justify="right", no_wrap=True)
-        table.add_column("box: x, y, w, h", no_wrap=True)
-        for number, face in enumerate(entry["faces"], 1):
-            box = ", ".join(f"{value:.0f}" for value in face["box"])
-            figures = (f"{100 * face['confidence']:.0f} %", f"{face['valence']:+.2f}", f"{face['arousal']:+.2f}")
-            table.add_row(str(number), face["emotion"], *figures, box)
-        console.print(table)
-    for entry in pictures:
-        if "annotated" in entry:
-            console.print(f"written: {escape(entry['annotated'])}", highlight=False, soft_wrap=True)
