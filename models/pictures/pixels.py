@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import PictureError
 from mien.headers.picture import PictureHeader
+from mien.pixels import Grey, Rgb
 from models.pictures.orientation import png_chunk, tiff_values
 
 # TIFF 6.0, section 8, and section 18 for extra samples.
@@ -25,8 +26,8 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2
 _ROWS = 256
 
 
-def to_rgb(pixels: NDArray[Any], data: bytes, header: PictureHeader | None) -> NDArray[np.uint8]:
-    """Return RGB uint8 [height, width, 3] of decoded pixels in OpenCV's order: grey, BGR or BGRA, 8 or 16 bits.
+def to_rgb(pixels: NDArray[Any], data: bytes, header: PictureHeader | None) -> Rgb:
+    """Return RGB of decoded pixels in OpenCV's order: grey, BGR or BGRA, 8 or 16 bits.
 
     `data` and `header` are the file's; without a header the alpha of four channels is believed as it is. Raises
     PictureError for pixels that have no scale, such as floating point ones.
@@ -57,7 +58,7 @@ def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8).reshape(pixels.shape)
 
 
-def over_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], *, multiplied: bool = False) -> None:
+def over_white(rgb: Rgb, alpha: Grey, *, multiplied: bool = False) -> None:
     """Lay a picture over white, in place; `multiplied`: its colours are multiplied by alpha already."""
     for top in range(0, rgb.shape[0], _ROWS):
         part = rgb[top : top + _ROWS]
@@ -68,7 +69,7 @@ def over_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], *, multiplied: 
         part[:] = np.minimum(weighted + (255 - weight), 255)
 
 
-def cmyk_to_rgb(cmyk: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def cmyk_to_rgb(cmyk: NDArray[np.uint8]) -> Rgb:
     """Return RGB of inverted CMYK [height, width, 4], as Adobe and every other program writes JPEGs.
 
     RGB = C'K', M'K', Y'K' with C' = 1 - C and so on: what Pillow computes. An ICC profile is not looked at.
@@ -80,7 +81,7 @@ def cmyk_to_rgb(cmyk: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb
 
 
-def _alpha(pixels: NDArray[np.uint8], tags: dict[int, int], header: PictureHeader | None) -> NDArray[np.uint8] | None:
+def _alpha(pixels: NDArray[np.uint8], tags: dict[int, int], header: PictureHeader | None) -> Grey | None:
     """Return how opaque each pixel is; None when all are, or when the fourth channel is something else."""
     if tags and tags.get(_EXTRA_SAMPLES) not in (_ASSOCIATED, _UNASSOCIATED):
         return None
@@ -92,8 +93,8 @@ def _alpha(pixels: NDArray[np.uint8], tags: dict[int, int], header: PictureHeade
     return alpha
 
 
-def _grey(pixels: NDArray[np.uint8], data: bytes, header: PictureHeader | None) -> NDArray[np.uint8]:
-    rgb: NDArray[np.uint8] = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+def _grey(pixels: Grey, data: bytes, header: PictureHeader | None) -> Rgb:
+    rgb: Rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
     key = png_chunk(data, b"tRNS") if header is not None and header.kind == "png" and data[25] == 0 else b""
     if len(key) == 2:  # one grey stands for "transparent" (PNG specification, section 11.3.2.1)
         most = (1 << data[24]) - 1
