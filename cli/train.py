@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cli.recipe import use_recipe
+
 
 class BackendName(StrEnum):
     """What Keras computes with."""
@@ -37,6 +39,15 @@ _DATA, _RUN, _LEARN, _CHANGE = "Net and data", "Run", "Learning", "Changes to pi
 
 def train(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="FER+ as an npz, a folder of class folders, or a CSV.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            is_eager=True,
+            callback=use_recipe,
+            help="YAML file with options of this command, or the name of one that mien ships; flags win over it.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     crops: Annotated[bool, typer.Option(help="The pictures are faces cut out already.", rich_help_panel=_DATA)] = False,
     take: Annotated[
         int,
@@ -176,6 +187,8 @@ def train(
     Example: [bold]mien train ferplus.npz --minutes 90 --out runs/atto[/bold]
 
     Example: [bold]mien train ferplus.npz --backbone efficientnetv2-b0 --weights imagenet --unfreeze 40[/bold]
+
+    Example: [bold]mien train ferplus.npz --recipe runs/eight.yaml --minutes 60[/bold]
 
     Example: [bold]mien train faces.csv --heads emotion,va --weights runs/atto/best.npz --out runs/va[/bold]
     """
