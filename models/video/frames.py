@@ -25,7 +25,7 @@ class VideoFrame:
 
     Both give an upright picture. `read` converts the decoded frame, which it holds in memory.
     `again` holds nothing and decodes the file anew from where the frame's segment starts, so that nothing differs. A
-    segment has 30 s up to its next key frame: the whole video when that has no other, or no times. `again` raises
+    segment has 30 s up to its next key frame, or more where these are rare. `again` raises
     VideoError when the file or the frame is not there any more.
     """
 

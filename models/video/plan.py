@@ -3,13 +3,13 @@
     plan.json      `VideoLayout`, written last: it says that the planning is finished
     frames.npy     int64 [frames]: when each frame is shown, in ticks of the container, in order
 
-Segments begin at key frames about 30 s apart. They depend on the video alone, never on workers.
+Segments depend on the video alone, never on workers; see `models.video.segments`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from mien.errors import JobError
 from mien.files import atomic_file, write_json
 
-SEGMENT_S = 30.0
-
 Ticks = NDArray[np.int64]
 
 
@@ -29,14 +27,22 @@ Ticks = NDArray[np.int64]
 class Segment:
     """The frames shown from tick `start` up to `end` (None: to the last one), from frame number `first` on.
 
-    `key_dts` is the decoding time of the key frame that it begins with; None: it begins with the file.
+    Decoding begins at packet number `key` of the picture track, a key frame at or before the first frame, whose stamps
+    are `key_pts` and `key_dts`; these are None where stamps do not lead to it, or where it begins with the file.
+
+    Frames that are told by their places in the file are counted among those from `counted_from` up to `counted_to`: at
+    these places no frame is stored that is shown on the other side.
     """
 
     start: int
     end: int | None
-    key_dts: int | None
     first: int
     frames: int
+    key: int = 0
+    key_pts: int | None = None
+    key_dts: int | None = None
+    counted_from: int = 0
+    counted_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,9 @@ class VideoLayout:
 
     `width` and `height` are those of the upright frame, the stored frame is `turns` quarter turns (counter-clockwise)
     and then a flip left to right away from it. `tick` is seconds a tick, `origin` the tick of the first frame. `timed`:
-    every frame has a time of its own in the container. `colours` are FFmpeg's numbers of matrix, range, primaries and
+    the stamps of the container are the times of the frames; otherwise frames are told by their places in the file.
+    `interlaced`: a frame may be two packets, one a field. `hidden`: how many packets are no frames to be shown.
+    `colours` are FFmpeg's numbers of matrix, range, primaries and
     transfer, `pixels` its pixel format. `broken` says why the video could not be read to its end, or nothing.
     """
 
@@ -58,6 +66,8 @@ class VideoLayout:
     fps: Fraction
     seconds: float
     timed: bool
+    interlaced: bool
+    hidden: int
     colours: tuple[int, int, int, int]
     pixels: str
     aspect: Fraction
@@ -80,9 +90,30 @@ class VideoLayout:
         """Width and height of the annotated video: even, for 4:2:0 colours."""
         return self.width + self.width % 2, self.height + self.height % 2
 
+    def lost(self, numbers: Ticks) -> Ticks:
+        """Return which frames are missing among the decoded ones, where those that need not be there do not count."""
+        missing = np.setdiff1d(np.arange(self.frames), numbers)
+        if self.interlaced:  # the second field of a frame that is there
+            is_alone = ~np.isin(missing - 1, missing) & ~np.isin(missing + 1, missing)
+            missing = missing[~is_alone]
+        return missing if len(missing) > self.hidden else missing[:0]
+
     def seconds_at(self, ticks: int) -> float:
         """Return the time of a frame from the first one."""
         return float((ticks - self.origin) * self.tick)
+
+
+def ended_at(plan: VideoLayout, times: Ticks, number: int, reason: str) -> VideoLayout:
+    """Return the plan of a video without the frames from `number` on; `reason` says why."""
+    end = int(times[number]) if number < len(times) else None
+    segments = tuple(
+        replace(segment, end=end, frames=number - segment.first) if segment.first + segment.frames > number else segment
+        for segment in plan.segments
+        if segment.first < number
+    )
+    seconds = plan.seconds if end is None else plan.seconds_at(end)
+    broken = "; ".join(filter(None, (reason, plan.broken)))
+    return replace(plan, segments=segments, seconds=seconds, broken=broken)
 
 
 def write_plan(folder: Path, plan: VideoLayout, times: Ticks, *, render: bool) -> None:

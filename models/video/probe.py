@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mien.errors import VideoError
 from mien.limits import VIDEO_PIXELS, check_pixels
-from models.video.plan import SEGMENT_S, Segment, Ticks, VideoLayout
-from models.video.source import open_video, packets_of
+from models.video.plan import Ticks, VideoLayout
+from models.video.segments import counted_segments, timed_segments
+from models.video.source import is_frame, open_video, packets_of
+from models.video.times import Stamps, longest_step, times_of, usual_step
 
 if TYPE_CHECKING:
     from av.container.input import InputContainer
@@ -26,6 +26,7 @@ _LONGEST_RATE, _DEFAULT_RATE = 1000, Fraction(25)
 _TOLERANCE_S = 1.0
 _TOLERANCE = 0.02
 _IDENTITY = (1, 0, 0, 1)
+_VP8_SHOWN = 0x10  # a bit of a frame's first byte (RFC 6386, 9.1)
 # The signs of a, b, c, d of a display matrix: quarter turns counter-clockwise, then a flip left to right.
 _ORIENTATIONS = {
     (1, 0, 0, 1): (0, False),
@@ -41,13 +42,14 @@ _ORIENTATIONS = {
 
 @dataclass(slots=True)
 class _Packets:
-    """What the packets of a picture track say: presentation and decoding times of frames, and the key frames."""
+    """What the packets of a picture track say, and why they end early; `hidden` ones are no frames to be shown."""
 
-    pts: list[int | None]
-    dts: list[int | None]
-    keys: list[int]
-    last_duration: int
-    broken: str
+    pts: list[int | None] = field(default_factory=list)
+    dts: list[int | None] = field(default_factory=list)
+    durations: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    hidden: int = 0
+    broken: str = ""
 
 
 def probe(path: Path, max_pixels: int = VIDEO_PIXELS) -> tuple[VideoLayout, Ticks]:
@@ -65,11 +67,14 @@ def probe(path: Path, max_pixels: int = VIDEO_PIXELS) -> tuple[VideoLayout, Tick
         has_sound = bool(container.streams.audio)
         if not packets.pts:
             raise VideoError("has no frames" if not packets.broken else f"has no frames: {packets.broken}")
-        tick, rate = Fraction(track.time_base or Fraction(1, 1000)), _rate_of(track)
+        stamps = _stamps(packets, container, track)
+        is_reordered = container.format.name == "avi" and bool(context.has_b_frames)
     first = _first_frame(path)
     check_pixels(first.width, first.height, max_pixels, "the video", VideoError)
-    timed, times = _times(packets, tick, rate)
-    lasted = packets.last_duration or max(1, round(1 / rate / tick))
+    believed, times = times_of(stamps)
+    # An AVI has no stamps: what FFmpeg gives frames of a codec that shows them in another order is not theirs.
+    timed = believed and not is_reordered
+    tick, lasted = stamps.tick, _last_duration(stamps)
     seconds = float((int(times[-1]) - int(times[0]) + lasted) * tick)
     turns, mirrored = _orientation(first)
     width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
@@ -80,34 +85,38 @@ def probe(path: Path, max_pixels: int = VIDEO_PIXELS) -> tuple[VideoLayout, Tick
         mirrored=mirrored,
         tick=tick,
         origin=int(times[0]),
-        fps=_mean_rate(times, tick, rate),
+        fps=_mean_rate(times, tick, stamps.rate),
         seconds=seconds,
         timed=timed,
+        interlaced=bool(first.interlaced_frame),
+        hidden=packets.hidden,
         colours=(int(first.colorspace), int(first.color_range), int(first.color_primaries), int(first.color_trc)),
         pixels=first.format.name,
         aspect=_aspect(context.sample_aspect_ratio, is_turned=bool(turns % 2)),
         has_sound=has_sound,
         broken=_broken(packets, seconds, declared_s, is_cut=is_cut),
-        segments=_segments(packets, times, tick) if timed else (Segment(int(times[0]), None, None, 0, len(times)),),
+        segments=timed_segments(stamps, times) if timed else counted_segments(stamps, times),
     )
     return plan, times
 
 
 def _read_packets(container: InputContainer, track: VideoStream) -> _Packets:
-    found = _Packets([], [], [], 0, "")
+    found = _Packets()
+    is_vp8 = track.codec_context.codec.canonical_name == "vp8"
     last: Packet[VideoStream] | None = None
 
     def broken(why: str) -> None:
         found.broken = why
 
     for packet in packets_of(container, track, broken):
-        if packet.size == 0 or packet.is_discard:  # a mark of the end, or a frame that an edit list leaves out
+        if not is_frame(packet):
             continue
         if packet.is_keyframe:
             found.keys.append(len(found.pts))
         found.pts.append(packet.pts)
         found.dts.append(packet.dts)
-        found.last_duration = packet.duration or found.last_duration
+        found.durations.append(packet.duration or 0)
+        found.hidden += is_vp8 and not memoryview(packet)[0] & _VP8_SHOWN
         last = packet
     if last is not None and last.is_corrupt and not found.broken:
         found.broken = "its last frame is cut off"
@@ -129,28 +138,18 @@ def _first_frame(path: Path) -> VideoFrame:
     raise VideoError("none of its frames can be decoded")
 
 
-def _times(packets: _Packets, tick: Fraction, rate: Fraction) -> tuple[bool, Ticks]:
-    """Return whether every frame has a time of its own, and the times; without them frames are evenly spread."""
-    if all(pts is not None for pts in packets.pts):
-        times = np.sort(np.array(packets.pts, np.int64))
-        if len(times) == 1 or int(np.diff(times).min()) > 0:
-            return True, times
-    period = max(1, round(1 / rate / tick))
-    return False, np.arange(len(packets.pts), dtype=np.int64) * period
-
-
-def _segments(packets: _Packets, times: Ticks, tick: Fraction) -> tuple[Segment, ...]:
-    starts: list[tuple[int, int | None]] = [(int(times[0]), None)]
-    for index in packets.keys:
-        pts, dts = packets.pts[index], packets.dts[index]
-        if pts is not None and dts is not None and (pts - starts[-1][0]) * tick >= SEGMENT_S:
-            starts.append((pts, dts))
-    ends = [start for start, _ in starts[1:]]
-    bounds = [0, *(int(np.searchsorted(times, end)) for end in ends), len(times)]
-    return tuple(
-        Segment(start, end, key_dts, bounds[number], bounds[number + 1] - bounds[number])
-        for number, ((start, key_dts), end) in enumerate(zip(starts, [*ends, None], strict=True))
+def _stamps(packets: _Packets, container: InputContainer, track: VideoStream) -> Stamps:
+    tick = Fraction(track.time_base or Fraction(1, 1000))
+    return Stamps(
+        packets.pts, packets.dts, packets.durations, packets.keys, tick, _rate_of(track), container.format.name
     )
+
+
+def _last_duration(stamps: Stamps) -> int:
+    """Return how long the last frame is shown, which only its packet says; not for hours."""
+    lasted = next((duration for duration in reversed(stamps.durations) if duration), stamps.period)
+    usual = usual_step(stamps)
+    return lasted if lasted <= longest_step(stamps, usual) else usual
 
 
 def _rate_of(track: VideoStream) -> Fraction:

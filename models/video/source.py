@@ -7,6 +7,7 @@ but the file itself is read.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +70,21 @@ def packets_of(
         return
 
 
+def is_frame(packet: Packet[T]) -> bool:
+    """Say whether a packet counts as a frame: it is no mark of the end, and no edit list leaves it out."""
+    return bool(packet.size) and not packet.is_discard
+
+
 def said_by(error: BaseException) -> str:
     """Return what FFmpeg said, in one line and without the path."""
     return line_of(getattr(error, "strerror", None) or error)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Say whether FFmpeg cannot go on with what it was given, which another try would not change."""
+    av = sys.modules.get("av")
+    # What the system refuses (no room on a disk, no permission) is an OSError too.
+    return av is not None and isinstance(error, av.error.FFmpegError) and not isinstance(error, OSError)
 
 
 def need_av() -> None:

@@ -126,6 +126,41 @@ def cut(clip: Path, into: Path, share: float) -> Path:
     return into
 
 
+def remuxed(clip: Path, into: Path, change: Callable[[Any, int], None]) -> Path:
+    """Copy the pictures of a video; `change` gets each packet and its number, to alter its stamps."""
+    with av.open(str(clip)) as source, av.open(str(into), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = (packet for packet in source.demux(source.streams.video[0]) if packet.size)
+        for number, packet in enumerate(packets):
+            change(packet, number)
+            packet.stream = stream
+            target.mux(packet)
+    return into
+
+
+def moved(seconds: float, *numbers: int) -> Callable[[Any, int], None]:
+    """Return what moves the stamps of some packets, by their place in the file, for `remuxed`."""
+
+    def change(packet: Any, number: int) -> None:
+        if number in numbers:
+            packet.pts += round(seconds / packet.time_base)
+
+    return change
+
+
+def joined(into: Path, first: Path, second: Path, begins_s: float) -> Path:
+    """Write two videos one behind the other into a transport stream; the clock of the second begins at `begins_s`."""
+
+    def late(packet: Any, _: int) -> None:
+        packet.pts += round(begins_s / packet.time_base)
+        packet.dts += round(begins_s / packet.time_base)
+
+    parts = [remuxed(first, into.with_name("first.ts"), lambda *_: None)]
+    parts.append(remuxed(second, into.with_name("second.ts"), late))
+    into.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return into
+
+
 def decoded(path: Path) -> list[tuple[Fraction, Rgb]]:
     """All frames of a video as players show them: time in seconds, RGB."""
     with av.open(str(path)) as container:

@@ -15,6 +15,7 @@ from rq.utils import now
 
 from mien.errors import JobError, MienError, line_of
 from mien.logs import get_logger
+from worker.jobs.step import StepFunction
 
 GiveUp = Callable[[str, int, str], None]
 """Called with job, attempt and reason when no try is left."""
@@ -76,8 +77,13 @@ def listed_job(functions: Mapping[str, Callable[..., object]], give_up: GiveUp, 
                 job.retries_left = 0
         if job.should_retry:
             log.warning("job will be tried again", job=job.id, reason=reason_of(error), left=job.retries_left)
-        elif job_id:
+        elif job_id and not _end_input(job, job_id, attempt, reason_of(error)):
             give_up(job_id, attempt, reason_of(error))
+
+    def _end_input(job: ListedJob, job_id: str, attempt: int, reason: str) -> bool:
+        """Let what fails be one input of the job, where the step is about one."""
+        function = functions[str(job.func_name)]
+        return isinstance(function, StepFunction) and function.end_input(job_id, attempt, reason, *job.args[2:])
 
     def _job_and_attempt(job: ListedJob) -> tuple[str, int]:
         """Return what a job says that it is about, when it is one of ours."""

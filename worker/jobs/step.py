@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from rq import Retry
@@ -29,6 +29,23 @@ log = get_logger(__name__)
 T = TypeVar("T")
 Step = Callable[..., Retry | None]
 """A step of a job: called with job, attempt and the arguments of its `Call`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFunction:
+    """What the worker calls for the name of a step."""
+
+    steps: JobSteps
+    name: str
+    step: Step
+
+    def __call__(self, job_id: str, attempt: int, *args: int) -> Retry | None:
+        """Do the step; see `JobSteps`."""
+        return self.steps.run(self.name, self.step, job_id, attempt, *args)
+
+    def end_input(self, job_id: str, attempt: int, reason: str, *args: int) -> bool:
+        """End the input that the step is about when no try is left; False when that is for the whole job to do."""
+        return self.steps.end_input(job_id, attempt, call(self.name, *map(whole, args)), reason)
 
 
 class JobSteps(ABC):
@@ -60,11 +77,15 @@ class JobSteps(ABC):
     @property
     def functions(self) -> Mapping[str, Callable[..., object]]:
         """The functions by the names that the queue carries."""
-        return {name: partial(self._run, name, step) for name, step in self._steps().items()}
+        return {name: StepFunction(self, name, step) for name, step in self._steps().items()}
 
     def give_up(self, job_id: str, attempt: int, reason: str) -> None:
         """Say that a job could not go on."""
         give_up(self._jobs, job_id, attempt, reason)
+
+    def end_input(self, job_id: str, attempt: int, failed: Call, reason: str) -> bool:
+        """End the input that a step is about, which has failed for good; False when it is about the whole job."""
+        return False
 
     def inputs(self, job_id: str) -> Inputs:
         """Return what a job is to do; raises JobError when its folder is gone or the job is of another kind."""
@@ -118,6 +139,11 @@ class JobSteps(ABC):
         """Say what parts of a job have become; waits for the broker."""
         self.patiently(lambda: self._jobs.report(job_id, tallies))
 
+    def forget(self, job_id: str, parts: Iterable[str]) -> None:
+        """Say that parts of a job are not there any more; waits for the broker."""
+        gone: dict[str, Tally | None] = dict.fromkeys(parts)
+        self.patiently(lambda: self._jobs.report(job_id, gone))
+
     def end(self, job_id: str, attempt: int, state: JobState, reason: str = "") -> bool:
         """End a job; waits for the broker."""
         return self.patiently(lambda: self._jobs.end(job_id, attempt, state, reason))
@@ -133,7 +159,8 @@ class JobSteps(ABC):
                 log.warning("waiting for the broker", reason=str(error))
                 time.sleep(_BROKER_RETRY_S)
 
-    def _run(self, function: str, step: Step, job_id: str, attempt: int, *args: int) -> Retry | None:
+    def run(self, function: str, step: Step, job_id: str, attempt: int, *args: int) -> Retry | None:
+        """Do a step if it is wanted, and queue what comes next; see the class."""
         self._jobs.folder(job_id)  # refuses what cannot be an id
         numbers = [whole(number) for number in (attempt, *args)]
         if not self._begin(job_id, attempt):

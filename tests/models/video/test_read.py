@@ -4,14 +4,16 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mien.errors import VideoError
+from mien.pixels import Rgb
 from models.video.probe import probe
 from models.video.read import Read, ToRgb, ahead, read_segment
-from tests.support.clips import damaged, decoded, make_clip, squares, turned
+from tests.support.clips import damaged, decoded, joined, make_clip, moved, remuxed, squares, turned
 
 OPEN_GOPS = {"preset": "veryfast", "x264-params": "bframes=3:open-gop=1:scenecut=0:b-adapt=0"}
 
@@ -68,6 +70,71 @@ def test_a_video_without_times_has_its_frames_counted(tmp_path: Path) -> None:
     (frames,) = frames_of(make_clip(tmp_path / "a.h264", 40, options=OPEN_GOPS))
     assert [each.number for each in frames] == list(range(40))
     assert len({each.ticks for each in frames}) == 40
+
+
+@pytest.mark.parametrize("options", [{}, OPEN_GOPS], ids=["in order", "reordered"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mov"])
+@pytest.mark.parametrize("at", [1, 9, 40, 78, 79])
+def test_a_stamp_that_is_hours_off_loses_no_frame(tmp_path: Path, name: str, at: int, options: dict[str, str]) -> None:
+    clip = make_clip(tmp_path / "right.mp4", 80, gop=9, options=options)
+    wrong = remuxed(clip, tmp_path / name, moved(9_802, at))
+    plan, _ = probe(wrong)
+    assert plan.seconds == pytest.approx(80 / 25, abs=0.1)
+    assert_all_frames_of(wrong, decoded(clip))
+
+
+@pytest.mark.parametrize("begins_s", [0, 0.51, 1.0, 1.96, 2.5, 30, 80_000])
+@pytest.mark.parametrize("options", [{}, OPEN_GOPS], ids=["in order", "reordered"])
+def test_two_recordings_in_one_file_lose_no_frame(tmp_path: Path, begins_s: float, options: dict[str, str]) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 50, gop=9, options=options)
+    both = joined(tmp_path / "b.ts", clip, clip, begins_s)
+    plan, _ = probe(both)
+    assert plan.seconds == pytest.approx(100 / 25, abs=0.6)
+    assert_all_frames_of(both, decoded(clip) * 2)
+
+
+def test_segments_of_two_recordings_give_every_frame_once(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 100, fps=2, gop=9, options=OPEN_GOPS)
+    both = joined(tmp_path / "b.ts", clip, clip, 20)
+    assert len(probe(both)[0].segments) == 4
+    assert_all_frames_of(both, decoded(clip) * 2)
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.h264"])
+def test_a_container_without_stamps_gives_every_frame_as_a_player_shows_it(tmp_path: Path, name: str) -> None:
+    clip = make_clip(tmp_path / name, 140, fps=2, gop=9, options=OPEN_GOPS)
+    reference = decoded(make_clip(tmp_path / "b.mp4", 140, fps=2, gop=9, options=OPEN_GOPS))
+    assert_all_frames_of(clip, reference)
+
+
+@pytest.mark.parametrize(("name", "frames", "fps"), [("a.mp4", 500, 2), ("a.h264", 2400, 25)])
+def test_a_long_stretch_without_key_frames_is_read_in_segments(
+    tmp_path: Path, name: str, frames: int, fps: int
+) -> None:
+    options = {"x264-params": "scenecut=0:bframes=3:b-adapt=0"}
+    clip = make_clip(tmp_path / name, frames, fps=fps, gop=9999, options=options)
+    assert 3 <= len(probe(clip)[0].segments) <= 8
+    reference = decoded(make_clip(tmp_path / "b.mp4", frames, fps=fps, gop=9999, options=options))
+    assert_all_frames_of(clip, reference)
+
+
+def test_swapped_stamps_lose_no_frame(tmp_path: Path) -> None:
+    def swap(packet: Any, number: int) -> None:
+        packet.pts += {7: 512, 8: -512}.get(number, 0)
+        packet.dts -= 10 * 512
+
+    clip = make_clip(tmp_path / "a.mp4", 30)
+    assert_all_frames_of(remuxed(clip, tmp_path / "b.mp4", swap), decoded(clip))
+
+
+def assert_all_frames_of(clip: Path, frames: list[tuple[Fraction, Rgb]]) -> None:
+    """Every frame is read once, in order, with rising times, and no pixel differs."""
+    plan, _ = probe(clip)
+    to_rgb = ToRgb(plan)
+    read = [each for segment in frames_of(clip) for each in segment]
+    assert [each.number for each in read] == list(range(len(frames)))
+    assert np.diff([each.ticks for each in read]).min() > 0
+    assert all(np.array_equal(to_rgb(each.frame), rgb) for each, (_, rgb) in zip(read, frames, strict=True))
 
 
 def test_frames_of_uneven_rate_keep_their_times(tmp_path: Path) -> None:

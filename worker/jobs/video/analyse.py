@@ -9,7 +9,7 @@ from pathlib import Path
 from mien.pixels import Rgb
 from mien.types import Face
 from models.video.plan import Segment, Ticks, VideoLayout
-from models.video.read import Read, ToRgb, ahead, read_segment
+from models.video.read import Read, SizeChange, ToRgb, ahead, read_segment
 from worker.analyzer import Analyzer
 from worker.jobs.video.found import Found
 
@@ -37,17 +37,22 @@ def analyse_segment(
     *,
     every: int = 1,
     threads: int = 1,
+    careful: bool = False,
     goes_on: GoesOn = lambda _: True,
 ) -> Found | None:
     """Return what is found in a segment, or None when it should not go on.
 
-    Frames are decoded by a thread of its own while others are analysed. Which frames are looked at depends on their
-    numbers in the video: those that `every` divides. Raises VideoError as `read_segment` does.
+    Frames are decoded by a thread of its own while others are analysed; when `careful` not, so that a frame that kills
+    its reader does so at the same place each time. What comes before a change of size is kept. Which frames are looked
+    at depends on their numbers in the video: those that `every` divides. Raises VideoError when the file cannot be read
+    any more.
     """
+    resized: list[tuple[int, int, int]] = []
     frames: list[tuple[int, int]] = []
     faces: list[tuple[int, tuple[Face, ...]]] = []
     most = max(1, min(_GROUP_FRAMES, _GROUP_PIXELS // (plan.width * plan.height)))
-    for group in _groups(ahead(_looked(path, plan, times, segment, every, threads), 2 * most), most):
+    reads = _until_resized(read_segment(path, plan, times, segment, threads), resized)
+    for group in _groups(ahead(_looked(reads, plan, every), 0 if careful else 2 * most), most):
         frames.extend((each.number, each.ticks) for each in group)
         wanted = [(each.number, each.rgb) for each in group if each.rgb is not None]
         if wanted:
@@ -55,14 +60,20 @@ def analyse_segment(
             faces.extend((number, each) for (number, _), each in zip(wanted, found, strict=True))
         if not goes_on(len(frames)):
             return None
-    return Found.of(frames, faces, analyzer.threshold)
+    return Found.of(frames, faces, analyzer.threshold, resized[0] if resized else None)
 
 
-def _looked(
-    path: Path, plan: VideoLayout, times: Ticks, segment: Segment, every: int, threads: int
-) -> Iterator[_Looked]:
+def _until_resized(reads: Iterator[Read], resized: list[tuple[int, int, int]]) -> Iterator[Read]:
+    """Yield frames up to a change of size, and put its number and size into `resized`."""
+    try:
+        yield from reads
+    except SizeChange as change:
+        resized.append((change.number, *change.size))
+
+
+def _looked(reads: Iterator[Read], plan: VideoLayout, every: int) -> Iterator[_Looked]:
     to_rgb = ToRgb(plan)
-    for read in read_segment(path, plan, times, segment, threads):
+    for read in reads:
         yield _Looked(read.number, read.ticks, to_rgb(read.frame) if is_analysed(read, every) else None)
 
 

@@ -16,7 +16,7 @@ from mien.formats import Format, formats_of
 from mien.inputs.input import Input
 from mien.jobs.folder import Entry, Inputs, JobFolder
 from mien.jobs.outputs import video_folder_name
-from models.video.plan import Ticks, VideoLayout, read_plan, read_times
+from models.video.plan import Ticks, VideoLayout, ended_at, read_plan, read_times, write_plan
 from worker.jobs.video.found import Found
 from worker.jobs.video.tracks import Seen, analysed, seen_in
 
@@ -84,6 +84,11 @@ class VideoFolder:
     def times(self) -> Ticks:
         """When each frame is shown."""
         return read_times(self.path)
+
+    def end_at(self, number: int, reason: str) -> None:
+        """Leave the frames from `number` on out of the plan."""
+        self._plan = ended_at(self.plan, self.times, number, reason)
+        write_plan(self.path, self._plan, self.times, render=self.inputs.annotate)
 
     @property
     def is_done(self) -> bool:

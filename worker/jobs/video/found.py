@@ -62,7 +62,8 @@ class Found(_Stored):
     `numbers` and `ticks` [frames] are those of the frames that could be decoded, `analysed` [m] the numbers of those
     that were looked at. The others are [faces]: the number of the frame (`frame`), `boxes` [faces, 4] and `landmarks`
     [faces, points, 2] in pixels, `probabilities` [faces, 8], `emotions` as numbers into `LABELS`, `measured` whether
-    valence and arousal were. `threshold` is that of the weights.
+    valence and arousal were. `threshold` is that of the weights. `resized` [3]: number, width and height of the
+    first frame of another size, where the segment was left; [0] when all have one size.
     """
 
     numbers: Whole
@@ -79,10 +80,15 @@ class Found(_Stored):
     arousal: Real
     measured: Flags
     threshold: Real
+    resized: Whole
 
     @classmethod
     def of(
-        cls, frames: Sequence[tuple[int, int]], faces: Sequence[tuple[int, tuple[Face, ...]]], threshold: float
+        cls,
+        frames: Sequence[tuple[int, int]],
+        faces: Sequence[tuple[int, tuple[Face, ...]]],
+        threshold: float,
+        resized: tuple[int, int, int] | None = None,
     ) -> Found:
         """Return the arrays for (number, ticks) of decoded frames, and (number, faces) of analysed ones."""
         flat = [(number, face) for number, found in faces for face in found]
@@ -105,6 +111,7 @@ class Found(_Stored):
             arousal=np.array([face.arousal for _, face in flat], np.float64),
             measured=np.array([face.va_source == "measured" for _, face in flat], bool),
             threshold=np.array(threshold, np.float64),
+            resized=np.array(resized or (), np.int64),
         )
 
     def faces(self) -> Iterator[tuple[int, int, tuple[Face, ...]]]:

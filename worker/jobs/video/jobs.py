@@ -6,18 +6,21 @@ import time
 from collections.abc import Callable, Mapping
 
 import cv2
+import numpy as np
 from rq import Retry
+from rq.timeouts import JobTimeoutException
 
-from mien.errors import VideoError, line_of
+from mien.errors import MienError, VideoError, line_of
 from mien.files import write_json
 from mien.jobs.folder import Entry
 from mien.jobs.outputs import ANNOTATED_VIDEO
-from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT
+from mien.jobs.steps import VIDEO_ANALYSE, VIDEO_FOLLOW, VIDEO_JOIN, VIDEO_PLAN, VIDEO_RENDER, VIDEO_REPORT, Call
 from mien.jobs.view import Failure, Tally
 from mien.logs import get_logger
-from models.video.plan import write_plan
+from models.video.plan import Ticks, write_plan
 from models.video.probe import probe
-from models.video.source import need_av
+from models.video.read import SizeChange
+from models.video.source import is_refusal, need_av, said_by
 from worker.jobs.step import JobSteps, Step
 from worker.jobs.video import moments
 from worker.jobs.video.analyse import analyse_segment
@@ -35,6 +38,8 @@ _DEADLY_AFTER = 3
 # How much of the work on a frame its analysis is, where it is drawn and encoded as well.
 _ANALYSIS_SHARE = 0.7
 _FORGOTTEN = ("analyse", "render")
+# Where a step is when the models are loaded and the video is opened: from here on a death may be its fault.
+_BEGUN = "begun"
 
 log = get_logger(__name__)
 
@@ -83,6 +88,7 @@ class VideoJobs(JobSteps):
                     self._analyzer,
                     every=video.every,
                     threads=self._jobs.settings.inference_threads,
+                    careful=self.deaths > 0,
                     goes_on=progress,
                 )
             except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
@@ -100,6 +106,7 @@ class VideoJobs(JobSteps):
         """Follow the faces through all segments, and choose the moments for the contact sheet."""
 
         def work(video: VideoFolder) -> Retry | None:
+            self._end_where_resized(job_id, video)
             progress = _Progress(self, job_id, attempt)
             faces = follow_video(video.path, video.plan, self._jobs.settings.smoothing_ms, goes_on=lambda: progress(0))
             if faces is None:
@@ -130,6 +137,7 @@ class VideoJobs(JobSteps):
                 encoder=choose_encoder(settings.video_encoder),
                 every=video.every,
                 threads=settings.inference_threads,
+                careful=self.deaths > 0,
                 see=cutter.see,
                 before_end=lambda: cutter.write(video.moments(segment)),
                 goes_on=progress,
@@ -175,18 +183,63 @@ class VideoJobs(JobSteps):
         try:
             if self.deaths >= _DEADLY_AFTER:
                 raise VideoError("workers died while they read this video: it is left out")
+            self.at(_BEGUN)
             return work(video)
-        except VideoError as error:
-            log.info("video failed", job=job_id, path=video.item.label, reason=str(error))
-            self._end(job_id, video, {"path": video.item.label, "reason": line_of(error)})
+        except Exception as error:
+            reason = self._fault_of_video(error)
+            if not reason:
+                raise
+            self._end(job_id, video, {"path": video.item.label, "reason": reason})
             return None
+
+    def _fault_of_video(self, error: Exception) -> str:
+        """Return what is wrong with a video; nothing for an error that another try may not meet."""
+        if isinstance(error, VideoError):
+            return line_of(error)
+        if isinstance(error, JobTimeoutException):
+            limit_s = self._jobs.settings.job_timeout_s
+            return f"a part of it took longer than the {limit_s} s allowed: set job_timeout_s to more, or cut the video"
+        if is_refusal(error):
+            log.warning("FFmpeg refused a video", exc_info=error)
+            return f"FFmpeg cannot go on with it: {said_by(error)}"
+        return ""
+
+    def end_input(self, job_id: str, attempt: int, failed: Call, reason: str) -> bool:
+        """End the video that a step is about, and no other; False for the report, and when nothing can be stored."""
+        if not failed.group:
+            return False
+        try:
+            if not self._jobs.is_wanted(job_id, attempt):
+                return False
+            video = VideoFolder.of(self._jobs.folder(job_id), self.inputs(job_id), int(failed.group))
+            if not video.is_done:
+                self._end(job_id, video, {"path": video.item.label, "reason": reason})
+            self.patiently(lambda: self._jobs.enqueue_next(job_id, attempt, failed))
+        except (MienError, OSError) as error:
+            log.warning("a video cannot be ended alone", job=job_id, reason=line_of(error))
+            return False
+        return True
+
+    def _end_where_resized(self, job_id: str, video: VideoFolder) -> None:
+        """Leave out what comes behind the first change of size: other segments may have begun behind it."""
+        plan = video.plan
+        found = [video.found(segment) for segment in range(len(plan.segments))]
+        resized = [each.resized.tolist() for each in found if len(each.resized)]
+        if not resized or min(resized)[0] >= plan.frames:
+            return
+        number, *size = min(resized)
+        video.end_at(number, str(SizeChange(plan, video.times, number, (size[0], size[1]))))
+        left_out = range(len(video.plan.segments), len(plan.segments))
+        self.forget(job_id, [f"{video.index}-analyse-{segment}" for segment in left_out])
+        self.report(job_id, {f"{video.index}-plan": Tally(units=(0, video.plan.frames))})
 
     def _results(self, video: VideoFolder) -> Entry:
         from worker.reports.timeline.table import VideoFacts
 
         plan = video.plan
         found = [video.found(segment) for segment in range(len(plan.segments))]
-        frames = sum(len(each.numbers) for each in found)
+        numbers = np.concatenate([each.numbers for each in found])
+        frames = len(numbers)
         if not frames:
             raise VideoError("none of its frames can be decoded")
         faces = sum(len(each.frame) for each in found)
@@ -219,8 +272,9 @@ class VideoJobs(JobSteps):
             entry["annotated"] = f"{video.name}/{ANNOTATED_VIDEO}"
             entry["sound"] = join(video.source, plan, segments, video.results / ANNOTATED_VIDEO)
         entry |= write_reports(video, facts)
-        if plan.broken:
-            entry["reason"] = plan.broken
+        reasons = [reason for reason in (plan.broken, _why_lost(video, numbers)) if reason]
+        if reasons:
+            entry["reason"] = "; ".join(reasons)
         return entry
 
     def _end(self, job_id: str, video: VideoFolder, entry: Entry) -> None:
@@ -275,6 +329,16 @@ def tally_of(entry: Entry) -> Tally:
         failure = Failure(str(entry["path"]), str(entry["reason"]))
         return Tally(0, 1, int(entry.get("faces", 0)), (failure,), (frames, frames))
     return Tally(1, 0, int(entry.get("faces", 0)), (), (frames, frames))
+
+
+def _why_lost(video: VideoFolder, numbers: Ticks) -> str:
+    """Return why frames are missing between those that were decoded; nothing when none is."""
+    plan = video.plan
+    lost = plan.lost(numbers)
+    if not len(lost):
+        return ""
+    at_s = plan.seconds_at(int(video.times[lost[0]]))
+    return f"{len(lost)} of {plan.frames} frames cannot be decoded, the first at {at_s:.1f} s: all others were read"
 
 
 def _analysis_share(video: VideoFolder) -> float:

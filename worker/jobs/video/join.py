@@ -28,6 +28,8 @@ _CARRIED = frozenset({"aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"})
 _AAC_RATE = 48_000
 # The encoder's run-up belongs to the sound; what was recorded longer before the first frame is left out.
 _RUN_UP_S = 0.1
+# Where the times of frames were repaired: what those of the sound may skip or repeat and be no jump of a clock.
+_LONGEST_SILENCE_S, _LONGEST_OVERLAP_S = 10.0, 0.1
 
 log = get_logger(__name__)
 
@@ -142,6 +144,7 @@ class _Sound:
     def __init__(self, track: AudioStream, container: OutputContainer, plan: VideoLayout, *, is_copied: bool) -> None:
         self._track = track
         self._start = plan.origin * plan.tick
+        self._is_timed = plan.timed
         self._is_copied = is_copied
         self._last: int | None = None
         self._stream: AudioStream
@@ -195,7 +198,8 @@ class _Sound:
 
     def _packets(self) -> Iterator[Packet[AudioStream]]:
         container: Any = self._track.container
-        return packets_of(container, self._track, lambda why: log.info("sound ends early", reason=why))
+        packets = packets_of(container, self._track, lambda why: log.info("sound ends early", reason=why))
+        return packets if self._is_timed else _steady(packets)
 
     def _timed(self, packets: Sequence[Packet[AudioStream]]) -> Iterator[Timed]:
         for packet in packets:
@@ -203,3 +207,18 @@ class _Sound:
             if packet.pts is not None and (self._last is None or packet.pts > self._last):
                 self._last = packet.pts
                 yield float(packet.pts * packet.time_base), packet
+
+
+def _steady(packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+    """Let the sound of a video whose clock jumps go on where it was, as its frames do."""
+    shift, expected = 0, None
+    for packet in packets:
+        if packet.pts is not None and packet.dts is not None:
+            tick = Fraction(packet.time_base or Fraction(1, 1000))
+            ahead_s = float((packet.pts + shift - expected) * tick) if expected is not None else 0.0
+            if expected is not None and not -_LONGEST_OVERLAP_S <= ahead_s <= _LONGEST_SILENCE_S:
+                shift = expected - packet.pts
+            packet.pts += shift
+            packet.dts += shift
+            expected = packet.pts + (packet.duration or 0)
+        yield packet

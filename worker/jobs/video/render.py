@@ -37,15 +37,16 @@ def render_segment(
     encoder: str,
     every: int = 1,
     threads: int = 1,
+    careful: bool = False,
     see: Callable[[int, VideoFrame], None] = lambda _number, _frame: None,
     before_end: Callable[[], None] = lambda: None,
     goes_on: Callable[[int], bool] = lambda _: True,
 ) -> bool:
     """Write a segment with its faces drawn in to the MP4 `into`; False when it should not go on.
 
-    `seen` are the analysed frames of the segment, and the ones next to them. `see` gets number and pixels of every
-    frame before anything is drawn, and `before_end` is called before the file is there. Raises VideoError when the
-    source cannot be read any more, OSError when the result cannot be written.
+    `seen` are the analysed frames of the segment, and the ones next to them. `careful` is that of `analyse_segment`.
+    `see` gets number and pixels of every frame before anything is drawn, and `before_end` is called before the file is
+    there. Raises VideoError when the source cannot be read any more, OSError when the result cannot be written.
     """
     shown = Shown(seen, every)
     width, height = plan.even_size
@@ -53,7 +54,7 @@ def render_segment(
     copied = FrameCopier(plan)
     try:
         with encoder_into(into, plan, encoder, threads) as writer:
-            frames = ahead(read_segment(path, plan, times, segment, threads), _AHEAD_FRAMES)
+            frames = ahead(read_segment(path, plan, times, segment, threads), 0 if careful else _AHEAD_FRAMES)
             for done, read in enumerate(frames, 1):
                 see(read.number, read.frame)
                 frame, planes = copied(read.frame)
