@@ -70,6 +70,11 @@ def instructions_of(flags: Collection[str]) -> str:
     return line if limit in _NO_LIMIT else f"{line}; held down to {limit} by {_LIMIT_VARIABLE}"
 
 
+def boot_id() -> str:
+    """Return what tells this start of this machine from all others, in its containers too; "" where nobody can say."""
+    return _text(Path("/proc/sys/kernel/random/boot_id"))
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use at once, rounded up: by affinity, and by the limit of its group."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -85,6 +85,14 @@ def test_only_this_module_counts_cores_so_that_no_pool_forgets_the_container() -
     assert asked == ["mien/machine.py"]
 
 
+def test_only_this_module_reads_the_id_of_the_boot_so_that_all_mean_the_same_machine() -> None:
+    rooms = ("mien", "models", "worker", "producer", "dashboard", "cli")
+    paths = [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+    assert [str(path.relative_to(ROOT)) for path in paths if "/random/boot_id" in path.read_text()] == [
+        "mien/machine.py"
+    ]
+
+
 @pytest.mark.parametrize(("given", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
 def test_numpy_of_a_command_has_no_more_threads_than_a_container_cores(
     given: dict[str, str], threads: int, tmp_path: Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from mien.machine import boot_id
+
 _NAMESPACE = Path("/proc/self/ns/pid")
 
 
@@ -14,8 +15,9 @@ def pid_space() -> str:
     Names of hosts do not tell: containers on one host may share the name and not the ids. The id of the boot and the
     inode of the namespace do (proc(5), pid_namespaces(7)).
     """
+    boot = boot_id()
     try:
-        return f"{_BOOT.read_text().strip()} {_NAMESPACE.readlink()}"
+        return f"{boot} {_NAMESPACE.readlink()}" if boot else ""
     except OSError:  # not Linux
         return ""
 

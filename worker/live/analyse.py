@@ -1,4 +1,4 @@
-"""A batch of frames becomes faces: decode, detect, track, classify, label.
+"""Step 3, analyse: a batch of frames becomes faces: decode, detect, track, classify, label.
 
     analysis = BatchAnalysis(analyzer, settings.smoothing_ms)
     analysed, drops = analysis.run(batch.frames, bus.clock.now_ns(), plan, watched)

@@ -1,4 +1,4 @@
-"""Which faces are classified on which frame, and what the others are said to show."""
+"""Step 6, classify: which faces are classified on which frame, and what the others are said to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames between the bus and the analysis: which are kept, which are dropped, and when a batch closes."""
+"""Step 2, collect: which frames are kept, which are dropped, and when a batch closes."""
 
 from __future__ import annotations
 

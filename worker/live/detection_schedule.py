@@ -1,4 +1,4 @@
-"""When faces are detected in the whole frame of a camera, and not only where faces were."""
+"""Step 4, detect: when faces are detected in the whole frame of a camera, and not only where faces were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A frame on its way through a batch, and what has come out so far."""
+"""What is done with one frame in steps 3 to 6, and what has come out so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker remembers of one camera: the faces that it follows there, and when faces were detected."""
+"""Step 5, track: what is remembered of one camera, the faces that it follows there, and when faces were detected."""
 
 from __future__ import annotations
 

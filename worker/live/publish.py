@@ -1,4 +1,4 @@
-"""The end of a frame's way: its result and, when somebody watches, its view go onto the bus."""
+"""Step 7, publish: the result of a frame goes onto the bus and, when somebody watches, its view."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.live.membership import beside, new_name
-from worker.live.share import affinity, share
+from worker.live.membership import affinity, beside, new_name, share
 
 CAMERAS = [f"camera-{number}" for number in range(9)]
 WORKERS = ["w1", "w2", "w3"]
