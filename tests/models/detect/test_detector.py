@@ -65,7 +65,7 @@ def test_landmarks_are_right_eye_left_eye_nose_mouth(blazeface: Detector) -> Non
 
 
 @pytest.mark.parametrize("size", [(64, 64), (200, 150), (320, 240), (640, 480), (480, 640), (1920, 1080), (3000, 2250)])
-def test_a_picture_of_any_size_and_shape_is_searched(blazeface: Detector, size: tuple[int, int]) -> None:
+def test_a_picture_of_any_size_and_shape_is_looked_at(blazeface: Detector, size: tuple[int, int]) -> None:
     width, height = size
     side = min(size)
     canvas = np.full((height, width, 3), 90, np.uint8)

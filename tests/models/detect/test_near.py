@@ -1,4 +1,4 @@
-"""Faces that are expected: looked for in small windows, with the answer of a search of the whole frame."""
+"""Faces that are expected: looked for in small windows, with the answer of the whole frame."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_face_that_fills_the_frame_is_followed_on_windows_larger_than_the_fram
         assert overlap(found.box, expected) > 0.6
 
 
-def test_between_searches_the_faces_of_a_clip_are_where_a_search_would_find_them(blazeface: Detector) -> None:
+def test_followed_faces_of_a_clip_are_where_they_are_detected_in_whole_frames(blazeface: Detector) -> None:
     overlaps, missed = [], 0
     boxes: list[Box] = []
     for number, frame in enumerate(clip(demo_media("WolfgangLanger_Pexels.mp4"))):
@@ -201,7 +201,7 @@ def test_nets_are_prepared_on_another_thread_while_faces_are_found() -> None:
     assert detector._nets.shapes == compiled
 
 
-def test_a_larger_smallest_face_of_one_search_leaves_the_next_as_it_was(detector: Detector) -> None:
+def test_a_larger_smallest_face_of_one_detection_leaves_the_next_as_it_was(detector: Detector) -> None:
     frame = _on_frame(0.5)
     before = detector.detect(frame)
     assert _largest(before).box[2] < 80
@@ -219,7 +219,7 @@ def test_which_canvas_has_a_net_of_its_own_depends_on_what_was_asked_for_alone()
             assert (canvas.width, canvas.height) in usual
 
 
-def test_following_two_faces_takes_a_small_part_of_a_search(blazeface: Detector) -> None:
+def test_following_two_faces_takes_a_small_part_of_a_whole_frame(blazeface: Detector) -> None:
     frame = EMPTY.copy()
     frame[100:612, 60:572] = frame[100:612, 640:1152] = astronaut()
     boxes = [face.box for face in blazeface.detect(frame)]

@@ -24,7 +24,7 @@ def test_a_window_has_the_face_in_its_middle_at_the_size_that_is_asked_for() -> 
         assert window.top + window.side / 2 == pytest.approx(200 + side / 2, abs=1)
 
 
-def test_a_face_is_never_larger_on_a_window_than_where_the_frame_is_searched() -> None:
+def test_a_face_is_never_larger_on_a_window_than_in_the_whole_frame() -> None:
     assert window_around((0, 0, 50, 50), 96, 48, 0.5).scale == pytest.approx(0.5)
     assert window_around((0, 0, 20, 20), 96, 48, 3.0).scale == 1
 
