@@ -7,7 +7,6 @@ import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,12 @@ from mien.files import atomic_file
 from mien.types import EMOTIONS
 from models.cleaning.cleaned import Source, source_of
 from models.cleaning.suspects import Suspects, folds_of, suspects_of
-from models.evaluation.page import document, gallery, table
 from models.evaluation.report import jpeg_of, write_all
 from models.evaluation.score import softmax
 from models.labelled.data import LabelledData, read_labelled
 from models.labelled.ferplus import FaceSet
 from models.labelled.holdout import groups_of, prints_of
+from models.pages import render
 from models.training import checkpoint, conditions
 from models.training.faces import cut_all
 from models.training.plan import Listener, TrainingPlan
@@ -209,20 +208,15 @@ def _page(found: Cleaned) -> str:
         )
     ]
     share = len(suspects) / max(1, len(found.rows))
-    parts = [
-        "<h1>Labels that are probably wrong</h1>",
-        f'<p class="faint">{escape(found.data.source)}: {len(suspects):,} of {len(found.rows):,} faces ({share:.1%}),'
-        " each judged by a classifier that saw neither it nor a copy of it. Most suspicious first.</p>",
-        '<p class="note">A suspect is a picture to look at, not a verdict: classifiers share the mistakes of the labels'
-        " that they learned from.</p>",
-        "<h2>Which labels</h2>",
-        table(
-            ("label → suggested", "pictures"),
-            [(f"{EMOTIONS[label]} → {EMOTIONS[suggested]}", f"{n:,}") for (label, suggested), n in pairs.most_common()],
-        ),
-        f"<h2>The {len(shown):,} most suspicious</h2>",
-        gallery(shown),
-        '<p class="note last">Emotions are <em>apparent</em>: what a face shows to people who look at it, never what'
-        " a person feels.</p>",
-    ]
-    return document("Labels that are probably wrong", parts)
+    return render(
+        "models.cleaning/suspects.html.j2",
+        title="Labels that are probably wrong",
+        source=found.data.source,
+        count=f"{len(suspects):,}",
+        judged=f"{len(found.rows):,}",
+        share=f"{share:.1%}",
+        pairs=[
+            (f"{EMOTIONS[label]} → {EMOTIONS[suggested]}", f"{n:,}") for (label, suggested), n in pairs.most_common()
+        ],
+        shown=shown,
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ import numpy as np
 from mien.errors import MienError, PictureError, RuntimeMissing
 from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Face, FrameResult
+from models.pages import render
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo
 from models.pictures.picture import encode_jpeg
@@ -169,18 +168,15 @@ class PictureResult(FrameResult):
 
     def _repr_html_(self) -> str:
         """Return a small annotated picture and a table of its faces, for notebooks."""
-        title = html.escape(self._title())
-        if self.reason:
-            return f"<p>{title}: {html.escape(self.reason)}</p>"
+        faces = [_cells(number, face) for number, face in enumerate(self.faces, 1)]
+        jpeg = None if self.reason else self._small_jpeg()
+        return render("models.notebook/result.html.j2", title=self._title(), reason=self.reason, jpeg=jpeg, faces=faces)
+
+    def _small_jpeg(self) -> bytes | None:
         try:
-            jpeg = base64.b64encode(encode_jpeg(self.annotated(_HTML_SIDE_PX), _JPEG_QUALITY)).decode()
-            picture = f'<img alt="{title}" src="data:image/jpeg;base64,{jpeg}">'
+            return encode_jpeg(self.annotated(_HTML_SIDE_PX), _JPEG_QUALITY)
         except MienError:  # the file may be gone by now, what was read in it is not
-            picture = ""
-        head = "".join(f"<th>{name}</th>" for name in ("face", "apparent emotion", "confidence", "valence", "arousal"))
-        body = "".join(f"<tr>{_cells(number, face)}</tr>" for number, face in enumerate(self.faces, 1))
-        table = f"<table><tr>{head}</tr>{body}</table>" if self.faces else "<p>no face</p>"
-        return f"<div><p>{title}</p>{picture}{table}</div>"
+            return None
 
 
 _OF_THE_FACE = ("track", "emotion", "confidence", "valence", "arousal", "label", "label_confidence")
@@ -211,7 +207,7 @@ def _scaled(face: Face, across: float, down: float) -> Box:
     return (across * x, down * y, across * width, down * height)
 
 
-def _cells(number: int, face: Face) -> str:
+def _cells(number: int, face: Face) -> tuple[str, ...]:
     emotion, confidence = (face.label, face.label_confidence) if face.label else (face.emotion, face.confidence)
     figures = (f"{100 * confidence:.0f} %", f"{face.valence:+.2f}", f"{face.arousal:+.2f}")
-    return "".join(f"<td>{html.escape(str(cell))}</td>" for cell in (face.track or number, emotion, *figures))
+    return (face.track or str(number), emotion, *figures)

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from mien.errors import RuntimeMissing
 from mien.files import atomic_file
+from models.pages import render
 from worker.reports.timeline.columns import Timeline
 from worker.reports.timeline.curve import Curve, charted, curve_of, thinned
 from worker.reports.timeline.palette import (
@@ -37,42 +37,6 @@ MOST_TRACKS = 24
 MOST_ROWS = 200
 """Rows of the table of tracks; `summary.json` has all."""
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en" data-theme="light">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>Apparent emotion over time: {name}</title>
-<link rel="icon" href="data:,">
-<style>{css}</style>
-</head>
-<body>
-<header>
-<div><h1>Apparent emotion over time</h1><p class="file">{path}</p></div>
-<button id="theme" type="button" title="Change the colours of the page">Dark</button>
-</header>
-<p class="notice"><strong>{notice}</strong> <span>{va_words}</span></p>
-<dl class="facts">{facts}</dl>
-<noscript><p class="notice">The charts need JavaScript; the table below does not.</p></noscript>
-<section class="card"><h2>Share of time</h2><p>By the label over time, of the time each face was seen.{left_out}</p>
-<div class="scroll"><table>
-<thead><tr><th>Track</th><th>Shares</th><th>Mostly</th><th class="number">Seen for</th><th>From – to</th>
-<th class="number">Confidence</th><th class="number">Valence</th><th class="number">Arousal</th>
-<th class="number">Changes</th></tr></thead>
-<tbody>{rows}</tbody></table></div></section>
-<div class="keys" role="group" aria-label="Show one emotion in colour">{keys}</div>
-{charts}
-<footer><p>Where a chart is empty, the face was not seen. {thinned} A track is one face over time in this video, and
-never an identity. Drag to zoom, double-click to see all; all charts show the same time.</p></footer>
-<script type="application/json" id="data">{data}</script>
-<script>{plotly}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
-
 
 def report_html(facts: VideoFacts, sightings: Iterable[Sighting], summary: Mapping[str, Any], path: Path) -> None:
     """Write the report; `summary` is what `worker.reports.timeline.summary.summary` says of the same sightings.
@@ -88,18 +52,21 @@ def report_html(facts: VideoFacts, sightings: Iterable[Sighting], summary: Mappi
     timeline = Timeline.of(sightings)
     curves = [curve_of(track, facts, POINTS) for track in charted(timeline, facts, MOST_TRACKS)]
     plotly, script = get_plotlyjs(), _shipped("report.js")
-    page = _PAGE.format(
+    page = render(
+        "worker.reports.timeline/report.html.j2",
         policy=_policy(plotly, script),
-        name=escape(PurePosixPath(facts.path).name or facts.path),
-        path=escape(facts.path),
+        name=PurePosixPath(facts.path).name or facts.path,
+        path=facts.path,
         css=_shipped("report.css"),
-        notice=escape(NOTICE),
-        va_words=escape(VA_WORDS[facts.va_source]),
+        notice=NOTICE,
+        va_words=VA_WORDS[facts.va_source],
         facts=_facts(facts, summary),
         left_out=_left_out(summary),
-        rows="".join(_rows(summary)),
-        keys="".join(_key(name) for name in LABELS),
-        charts="\n".join(_charts(curves, summary)),
+        most_rows=MOST_ROWS,
+        rows=list(_rows(summary)),
+        labels=LABELS,
+        colours=COLOURS,
+        charts=list(_charts(curves, summary)),
         thinned=thinned(facts, POINTS),
         data=_data(facts, curves),
         plotly=plotly,
@@ -122,10 +89,10 @@ def _policy(*scripts: str) -> str:
     )
 
 
-def _facts(facts: VideoFacts, summary: Mapping[str, Any]) -> str:
+def _facts(facts: VideoFacts, summary: Mapping[str, Any]) -> dict[str, str]:
     share = summary["no_face_share"]
     is_all = facts.analysed == facts.frames
-    said = {
+    return {
         "Length": clock(facts.seconds),
         "Size": f"{facts.width} × {facts.height} px",
         "Frame rate": f"{facts.fps:.4g} fps",
@@ -134,19 +101,14 @@ def _facts(facts: VideoFacts, summary: Mapping[str, Any]) -> str:
         "Most faces at once": f"{summary['most_faces_at_once']:,}",
         "No face in": "–" if share is None else f"{percent(share)} of frames",
     }
-    return "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in said.items())
 
 
-def _left_out(summary: Mapping[str, Any]) -> str:
-    more = len(summary["tracks"]) - MOST_ROWS
-    return f" The first {MOST_ROWS} tracks; {more:,} more are in the summary." if more > 0 else ""
+def _left_out(summary: Mapping[str, Any]) -> int:
+    return max(0, len(summary["tracks"]) - MOST_ROWS)
 
 
-def _rows(summary: Mapping[str, Any]) -> Iterable[str]:
+def _rows(summary: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     tracks: Sequence[Mapping[str, Any]] = summary["tracks"]
-    if not tracks:
-        yield '<tr><td colspan="9">No face was found in any frame.</td></tr>'
-        return
     if len(tracks) > 1:
         yield _row("All faces", "", summary["overall"])
     for track in tracks[:MOST_ROWS]:
@@ -154,47 +116,35 @@ def _rows(summary: Mapping[str, Any]) -> Iterable[str]:
         yield _row(f"Track {track['track']}", seen, track)
 
 
-def _row(name: str, seen: str, figures: Mapping[str, Any]) -> str:
-    cells = (
-        f'<td><strong>{escape(name)}</strong></td><td class="share">{_bar(figures["emotions"])}</td>',
-        f"<td>{escape(figures['emotion'])}</td>",
-        f'<td class="number">{clock(figures["seconds"])}</td><td>{escape(seen)}</td>',
-        f'<td class="number">{percent(figures["confidence"])}</td>',
-        f'<td class="number">{_signed(figures["valence"])}</td><td class="number">{_signed(figures["arousal"])}</td>',
-        f'<td class="number">{figures["changes"]:,}</td>',
-    )
-    return f"<tr>{''.join(cells)}</tr>"
+def _row(name: str, seen: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    emotions = figures["emotions"]
+    return {
+        "name": name,
+        "shares": [
+            (each, f"{100 * emotions[each]:.2f}", percent(emotions[each]))
+            for each in (*STACK, LABELS[-1])
+            if emotions[each] > 0
+        ],
+        "emotion": figures["emotion"],
+        "length": clock(figures["seconds"]),
+        "seen": seen,
+        "confidence": percent(figures["confidence"]),
+        "valence": _signed(figures["valence"]),
+        "arousal": _signed(figures["arousal"]),
+        "changes": f"{figures['changes']:,}",
+    }
 
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _bar(emotions: Mapping[str, float]) -> str:
-    parts = [(name, emotions[name]) for name in (*STACK, LABELS[-1]) if emotions[name] > 0]
-    said = ", ".join(f"{name} {percent(share)}" for name, share in parts)
-    filled = "".join(
-        f'<i style="width:{100 * share:.2f}%;background:{COLOURS[name]}" title="{name} {percent(share)}"></i>'
-        for name, share in parts
-    )
-    return f'<div class="bar" role="img" aria-label="{said}">{filled}</div>'
-
-
-def _key(name: str) -> str:
-    swatch = f'<span class="swatch" style="background:{COLOURS[name]}"></span>'
-    return f'<button type="button" aria-pressed="false" data-name="{name}">{swatch}{name}</button>'
-
-
-def _charts(curves: Sequence[Curve], summary: Mapping[str, Any]) -> Iterable[str]:
+def _charts(curves: Sequence[Curve], summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield the title of each chart and what it shows in words."""
     by_name = {track["track"]: track for track in summary["tracks"]}
-    for number, curve in enumerate(curves):
+    for curve in curves:
         title = f"Track {curve.name}" if curve.name else "All faces"
-        figures = by_name.get(curve.name, summary["overall"])
-        yield (
-            f'<section class="card"><h2>{escape(title)}</h2><p>{escape(described(figures))}</p>'
-            f'<div class="chart" data-track="{number}" role="img" '
-            f'aria-label="{escape(title)}: probabilities, label, valence and arousal over time"></div></section>'
-        )
+        yield title, described(by_name.get(curve.name, summary["overall"]))
 
 
 def _data(facts: VideoFacts, curves: Sequence[Curve]) -> str:
