@@ -49,6 +49,10 @@ def evaluate(
     corruptions: Annotated[
         bool, typer.Option("--corruptions", help="Also measure changed pictures: JPEG, blur, …", rich_help_panel=_HOW)
     ] = False,
+    prior: Annotated[
+        str | None,
+        typer.Option(help="balanced, everyday, or a share of each emotion: happy=0.3,sad=…", rich_help_panel=_HOW),
+    ] = None,
     runtime: Annotated[RuntimeName | None, typer.Option(help="What runs the net.", rich_help_panel=_HOW)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of inference.", rich_help_panel=_HOW)] = None,
     as_json: Annotated[
@@ -70,7 +74,7 @@ def evaluate(
         bool, typer.Option("--wait", help="Show progress until the job has ended.", rich_help_panel=_JOB)
     ] = False,
 ) -> None:
-    """Print accuracy, macro-F1, calibration and the apparent emotions, one by one; needs no TensorFlow.
+    """Print accuracy, UAR (mean recall), macro-F1, calibration and the apparent emotions; needs no TensorFlow.
 
     A picture in which no face is found counts as wrong; one that cannot be read is listed and not counted.
 
@@ -78,18 +82,28 @@ def evaluate(
 
     Example: [bold]mien evaluate ferplus.npz --split test --json[/bold]
 
+    Example: [bold]mien evaluate ferplus.npz --prior everyday[/bold]
+
     Example: [bold]mien evaluate faces.csv --enqueue --out report --wait[/bold]
     """
     from mien.errors import InputError, SettingsError
     from mien.logs import configure_logs
+    from mien.prior import parsed
     from mien.settings import load_settings
     from models.evaluation.measure import EvaluationRequest, chosen_part
     from models.labelled.data import read_labelled
 
-    settings = load_settings(weights=weights, runtime=runtime and runtime.value, threads=threads)
+    settings = load_settings(
+        weights=weights,
+        runtime=runtime and runtime.value,
+        threads=threads,
+        emotion_prior=None if prior is None else parsed(prior),
+    )
     configure_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     if enqueue and (tta or corruptions or record or report):
         raise SettingsError("a job measures faces as they are, and writes its report to --out: use --enqueue alone")
+    if enqueue and prior is not None:
+        raise SettingsError("a job answers under the emotion_prior of its workers' settings: leave --prior out")
     if (out or wait) and not enqueue:
         raise SettingsError("--out and --wait are for jobs: add --enqueue, or use --report")
     if record and tta:

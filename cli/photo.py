@@ -25,6 +25,12 @@ def photo(
             help="Folder for the annotated pictures; without it the current one, and none at all with --json.",
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help="How often each emotion is expected: balanced, everyday, or happy=0.3,sad=… for all of them."
+        ),
+    ] = None,
 ) -> None:
     """Read the apparent emotion of every face in pictures, and write each picture with its faces drawn in.
 
@@ -35,9 +41,10 @@ def photo(
     from cli.views.photo import print_json, print_table
     from mien.errors import InputError, PictureError
     from mien.logs import configure_logs
+    from mien.prior import parsed
     from mien.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings(emotion_prior=None if prior is None else parsed(prior))
     configure_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     if not any(path.exists() for path in files):
         given = ", ".join(map(str, files))

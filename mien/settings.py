@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from mien.errors import SettingsError, line_of
 from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX, VIDEO_PIXELS
+from mien.prior import PriorName, shares_of
 from mien.secrets import scrubbed
 
 CONFIG_VARIABLE = "MIEN_CONFIG"
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
     )
     yunet: Path | None = Field(None, description="File of the YuNet detector.")
     weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
+    emotion_prior: PriorName | dict[str, float] = Field(
+        "balanced",
+        description="How often each emotion is expected: balanced (all alike), everyday (mostly neutral and happy), or"
+        " a share of each.",
+    )
     runtime: RuntimeName = Field("auto", description="What runs the classifier.")
     precision: Precision = Field(
         "auto",
@@ -128,6 +134,15 @@ class Settings(BaseSettings):
     )
     job_timeout_s: int = Field(3600, ge=1, description="Time that one chunk of a job may take.")
     job_ttl_s: int = Field(7 * 24 * 3600, ge=60, description="Time that finished jobs are remembered.")
+
+    @field_validator("emotion_prior")
+    @classmethod
+    def _is_a_prior(cls, prior: PriorName | dict[str, float]) -> PriorName | dict[str, float]:
+        try:
+            shares_of(prior)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return prior
 
     @classmethod
     def settings_customise_sources(

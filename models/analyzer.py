@@ -111,7 +111,7 @@ def open_analyzer(settings: Settings) -> PixelAnalyzer:
     Also limits OpenCV to `threads`, for the whole process. Raises SettingsError, WeightsError or RuntimeMissing.
     """
     cv2.setNumThreads(settings.inference_threads)
-    weights = weights_file.load(settings.weights)
+    weights = weights_file.load(settings.weights).under(settings.emotion_prior)
     opened: list[Detector | Exception] = []
     # Detector and classifier compile side by side: OpenVINO does not hold the interpreter meanwhile.
     thread = threading.Thread(target=_open_detector, args=(settings, opened), daemon=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.pixels import Crop, Rgb
+from mien.prior import NO_SHIFT, Shares
 from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
@@ -48,7 +49,8 @@ class Classifier:
         outputs = self.runtime.logits(np.stack(crops).astype(np.float32))
         points = points_in(outputs)
         return Answers(
-            calibrated(outputs, self.weights.temperature), None if points is None else points.astype(np.float64)
+            calibrated(outputs, self.weights.temperature, self.weights.shift),
+            None if points is None else points.astype(np.float64),
         )
 
     def probabilities(self, crops: Sequence[Crop]) -> Probabilities:
@@ -86,12 +88,12 @@ class Classifier:
         )
 
 
-def calibrated(logits: Logits, temperature: float) -> Probabilities:
-    """Return softmax(logits / temperature) of each row (Guo et al., 2017), in float64: rows sum to 1 within 1e-15.
+def calibrated(logits: Logits, temperature: float, shift: Shares = NO_SHIFT) -> Probabilities:
+    """Return softmax((logits + shift) / temperature) of each row (Guo et al., 2017), in float64.
 
-    Only the logits of the emotions count, whatever lies behind them.
+    Rows sum to 1 within 1e-15. Only the logits of the emotions count, whatever lies behind them.
     """
-    scaled = logits_in(logits).astype(np.float64) / temperature
+    scaled = (logits_in(logits).astype(np.float64) + shift) / temperature
     shares: Probabilities = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     return shares

@@ -37,8 +37,8 @@ def test_what_notebooks_call_stays() -> None:
     }
     assert takes == {
         "__init__": [
-            "detector", "smallest_face_px", "yunet", "weights", "runtime", "precision", "threads", "smoothing_ms",
-            "photo_max_pixels",
+            "detector", "smallest_face_px", "yunet", "weights", "runtime", "emotion_prior", "precision", "threads",
+            "smoothing_ms", "photo_max_pixels",
         ],
         "analyze": ["picture"],
         "analyze_many": ["pictures", "errors"],

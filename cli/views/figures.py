@@ -52,7 +52,8 @@ def print_figures(figures: Mapping[str, Any], as_json: bool, console: Console | 
     console.print(f"{figures['weights']} {figures['version']} on {figures['n']} pictures ({figures['split']})")
     _print_how(figures, console)
     console.print(
-        f"accuracy {figures['accuracy']:.2%}, macro-F1 {figures['macro_f1']:.3f}, nll {_number(figures['nll'])}"
+        f"accuracy {figures['accuracy']:.2%}, UAR {_percent(figures.get('uar'))}, macro-F1 {figures['macro_f1']:.3f},"
+        f" nll {_number(figures['nll'])}"
     )
     if "without_copies" in figures:
         rest = figures["without_copies"]
@@ -76,6 +77,10 @@ def print_figures(figures: Mapping[str, Any], as_json: bool, console: Console | 
 
 
 def _print_how(figures: Mapping[str, Any], console: Console) -> None:
+    if isinstance(prior := figures.get("prior"), Mapping):
+        console.print(f"prior: {', '.join(f'{name} {share:g}' for name, share in prior.items())}")
+    elif prior:
+        console.print(f"prior: {prior}")
     if figures.get("tta"):
         console.print(f"test-time augmentation: {', '.join(figures['tta'])}")
     if figures.get("no_face"):

@@ -33,6 +33,7 @@ export class Evaluation {
   figures(figures) {
     const rows = [
       [exact(figures.accuracy), "right, of all pictures"],
+      [exact(figures.uar), "UAR, mean recall of the emotions"],
       [number(figures.macro_f1), "macro-F1, mean over the emotions"],
       [exact(figures.coverage), "get a name; the rest is uncertain"],
       [exact(figures.accuracy_at_coverage), "right, of those with a name"],

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import redis
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _INDEX = "mien:jobs"
 _ACTIVE: tuple[JobState, ...] = ("queued", "running")
 Views = list[JobView]
-Changed = TypeVar("Changed")
 
 
 def record_key(job_id: str) -> str:
@@ -146,8 +145,8 @@ class JobStore:
         """Store and queue a new job; False when its id is taken, or somebody asked for the same just now."""
         created = time.time()
         same_key = f"mien:same:{digest}"
-
-        def add(pipe: Pipeline) -> bool:
+        with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
+            pipe.watch(record_key(job_id), same_key)  # type: ignore[no-untyped-call]
             if pipe.exists(record_key(job_id)) or self._same(digest) is not None:
                 return False
             pipe.multi()
@@ -171,18 +170,11 @@ class JobStore:
             if digest:
                 pipe.set(same_key, job_id, ex=self.settings.job_ttl_s)
             self._open(pipe, priority, job_id, 1, calls)
-            return True
-
-        return self._watching(add, record_key(job_id), same_key)
-
-    def _watching(self, change: Callable[[Pipeline], Changed], *keys: str) -> Changed:
-        """Carry out `change` in one moment in which nobody else changes `keys`, and return what it returns.
-
-        It looks first, and queues commands after `multi`; whenever somebody was quicker, it is called again.
-        """
-        with broker_errors(self.address):
-            changed = self.redis.transaction(change, *keys, value_from_callable=True)  # type: ignore[arg-type]
-        return cast(Changed, changed)
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                return False
+        return True
 
     def _open(self, pipe: Pipeline, priority: Priority, job_id: str, attempt: int, calls: Sequence[Call]) -> None:
         """Queue steps, and note them as open in their groups, and the groups in the group of all."""
@@ -201,73 +193,82 @@ class JobStore:
     ) -> tuple[Call, ...] | None:
         """Take a step out of its open group; queue and return what comes next if it was the last, else None."""
         key = open_key(job_id, attempt, group)
-
-        def close(pipe: Pipeline) -> tuple[Call, ...] | None:
-            record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
-            if not _is_active(record, attempt):
-                return None
-            others = int(pipe.scard(key)) - int(bool(step) and pipe.sismember(key, step))
-            calls: tuple[Call, ...] | None = None
-            new: list[Call] = []
-            if not others or not step:
-                calls = after(job_id, group)
-                new = self._queues.unknown(job_id, attempt, calls)
-            pipe.multi()
-            if step:
-                pipe.srem(key, step)
-            self._open(pipe, _priority(record), job_id, attempt, new)
-            return calls
-
-        return self._watching(close, key)
+        while True:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
+                pipe.watch(key)  # type: ignore[no-untyped-call]
+                record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
+                if not _is_active(record, attempt):
+                    return None
+                others = int(pipe.scard(key)) - int(bool(step) and pipe.sismember(key, step))
+                calls: tuple[Call, ...] | None = None
+                new: list[Call] = []
+                if not others or not step:
+                    calls = after(job_id, group)
+                    new = self._queues.unknown(job_id, attempt, calls)
+                pipe.multi()
+                if step:
+                    pipe.srem(key, step)
+                self._open(pipe, _priority(record), job_id, attempt, new)
+                try:
+                    pipe.execute()
+                except redis.WatchError:  # another worker finished a step in this moment
+                    continue
+                return calls
 
     def _end(self, job_id: str, attempt: int | None, state: JobState, reason: str, webhook: bool) -> bool:
         """End a job, and queue the call of its webhook in the same moment."""
-
-        def end(pipe: Pipeline) -> bool:
-            record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
-            if not _is_active(record, attempt):
-                return False
-            pipe.multi()
-            pipe.hset(
-                record_key(job_id),
-                mapping={"state": state, "finished": repr(time.time()), "reason": reason},
-            )
-            for key in _keys(job_id):
-                pipe.expire(key, self.settings.job_ttl_s)
-            if webhook:
-                self._queues.add(pipe, _priority(record), job_id, int(record[b"attempt"]), [call(WEBHOOK)])
-            return True
-
-        return self._watching(end, record_key(job_id))
+        while True:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
+                pipe.watch(record_key(job_id))  # type: ignore[no-untyped-call]
+                record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
+                if not _is_active(record, attempt):
+                    return False
+                pipe.multi()
+                pipe.hset(
+                    record_key(job_id),
+                    mapping={"state": state, "finished": repr(time.time()), "reason": reason},
+                )
+                for key in _keys(job_id):
+                    pipe.expire(key, self.settings.job_ttl_s)
+                if webhook:
+                    self._queues.add(pipe, _priority(record), job_id, int(record[b"attempt"]), [call(WEBHOOK)])
+                try:
+                    pipe.execute()
+                except redis.WatchError:
+                    continue
+                return True
 
     def _begin_again(self, job_id: str, calls: Sequence[Call]) -> None:
         """Queue steps as a new attempt, unless somebody else begins one in this moment."""
         earlier: bytes | None = None
-
-        def begin(pipe: Pipeline) -> None:
-            nonlocal earlier
-            record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
-            current = record.get(b"attempt")
-            if current is None or earlier not in (None, current):
+        while True:
+            with broker_errors(self.address), self.redis.pipeline(transaction=True) as pipe:
+                pipe.watch(record_key(job_id))  # type: ignore[no-untyped-call]
+                record = cast(dict[bytes, bytes], pipe.hgetall(record_key(job_id)))
+                current = record.get(b"attempt")
+                if current is None or earlier not in (None, current):
+                    return
+                earlier = current
+                pipe.multi()
+                pipe.hset(
+                    record_key(job_id),
+                    mapping={
+                        "state": "queued",
+                        "attempt": int(current) + 1,
+                        "finished": "",
+                        "started": "",
+                        "reason": "",
+                        "earlier": view_of(job_id, record, {}).work[0],
+                    },
+                )
+                for key in _keys(job_id):
+                    pipe.persist(key)
+                self._open(pipe, _priority(record), job_id, int(current) + 1, calls)
+                try:
+                    pipe.execute()
+                except redis.WatchError:  # a worker said something in this moment
+                    continue
                 return
-            earlier = current
-            pipe.multi()
-            pipe.hset(
-                record_key(job_id),
-                mapping={
-                    "state": "queued",
-                    "attempt": int(current) + 1,
-                    "finished": "",
-                    "started": "",
-                    "reason": "",
-                    "earlier": view_of(job_id, record, {}).work[0],
-                },
-            )
-            for key in _keys(job_id):
-                pipe.persist(key)
-            self._open(pipe, _priority(record), job_id, int(current) + 1, calls)
-
-        self._watching(begin, record_key(job_id))
 
 
 def _is_active(record: Mapping[bytes, bytes], attempt: int | None) -> bool:

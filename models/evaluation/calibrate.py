@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.score import score, softmax
+from models.nets.weights import Calibration
 
 COVERAGE = 0.88
 """The part of validation faces that get a name; the rest are `uncertain`. Between 0.85 and 0.90 by design."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """`temperature` divides the logits; a calibrated top probability under `threshold` is `uncertain`."""
-
-    temperature: float
-    threshold: float
 
 
 def calibrate(logits: NDArray[np.float32], labels: NDArray[np.int64], coverage: float = COVERAGE) -> Calibration:

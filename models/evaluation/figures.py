@@ -67,7 +67,7 @@ def figures_of(data: LabelledData, readings: Readings, rule: Rule, changes: Sequ
     if data.copies is not None and (data.copies & scored).any() and (~data.copies & scored).any():
         kept = scored & ~data.copies
         rest = score_probabilities(plain[kept], data.labels[kept], rule.threshold).to_dict()
-        figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "macro_f1")}
+        figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "uar", "macro_f1")}
     if changes:
         figures["corruptions"] = [
             _changed(change.name, settled(readings.probabilities[1 + number][scored]), data.labels[scored], figures)

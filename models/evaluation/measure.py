@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.errors import InputError
+from mien.prior import Prior
 from mien.settings import Settings
 from models.classifier import Classifier
 from models.detect.detector import detector_of
@@ -21,10 +22,26 @@ from models.nets.weights import Weights
 from models.runtimes.choose import open_runtime
 
 RECORDED = (
-    *("n", "accuracy", "macro_f1", "ece", "nll", "coverage", "accuracy_at_coverage", "per_class", "confusion"),
+    *(
+        "prior",
+        "n",
+        "accuracy",
+        "uar",
+        "macro_f1",
+        "ece",
+        "nll",
+        "coverage",
+        "accuracy_at_coverage",
+        "per_class",
+        "confusion",
+    ),
     *("without_copies", "reject_auroc", "corruptions", "va_source", "va"),
 )
 """The figures that a manifest keeps: those of the model, none of the files it was measured on."""
+
+
+AS_TRAINED = "as trained"
+"""The prior of weights that do not say which one their logits assume: they answer as they were trained to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ def measure(
 
     Raises WeightsError, RuntimeMissing, SettingsError, or InputError when not one picture could be read.
     """
-    weights = weights_file.load(settings.weights)
+    weights = weights_file.load(settings.weights).under(settings.emotion_prior)
     runtime = open_runtime(weights, settings.runtime, threads=settings.inference_threads, precision=settings.precision)
     crops = data.crops or wanted.crops
     detector = None if crops else detector_of(settings)
@@ -61,7 +78,7 @@ def measure(
     rule = rule_of(weights)
     split = (wanted.split or default_split(data)) or "all"
     figures = {
-        **head_of(weights, data, split, detector.name if detector else "crops"),
+        **head_of(weights, data, split, detector.name if detector else "crops", settings.emotion_prior),
         "runtime": runtime.name,
         "tta": [view.name for view in views[1:]],
         **figures_of(data, readings, rule, changes),
@@ -69,14 +86,15 @@ def measure(
     return Evaluation(data, readings, rule, figures, facts_of(figures))
 
 
-def head_of(weights: Weights, data: LabelledData, split: str, detector: str) -> dict[str, Any]:
-    """Return what figures are headed with: weights, data, split, and what found the faces (`crops`: nothing did)."""
+def head_of(weights: Weights, data: LabelledData, split: str, detector: str, prior: Prior) -> dict[str, Any]:
+    """Return what figures are headed with: weights, data, split, what found the faces (`crops`: nothing did), prior."""
     return {
         "weights": weights.name,
         "version": weights.version,
         "data": data.source,
         "split": split,
         "detector": detector,
+        "prior": prior if weights.prior is not None else AS_TRAINED,
     }
 
 

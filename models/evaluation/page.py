@@ -42,6 +42,7 @@ def page(
 def _tiles(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (f"{figures['accuracy']:.1%}", "right, of all pictures"),
+        (f"{figures['uar']:.1%}", "UAR, mean recall of the emotions"),
         (f"{figures['macro_f1']:.3f}", "macro-F1, mean over the emotions"),
         (f"{figures['coverage']:.0%}", "get a name; the rest is uncertain"),
         (f"{figures['accuracy_at_coverage']:.1%}", "right, of those with a name"),

@@ -23,14 +23,16 @@ class Scores:
     """What a set of faces says about a classifier.
 
     `confusion` int64 [8, 8] counts truth by row and prediction by column; `missed` int64 [8] the pictures of each truth
-    in which no face was found: they count as wrong. `ece` is the expected calibration error over 15 equal bins of
-    confidence; `nll` the mean negative log-likelihood of the true class in nats, both over the faces that were found.
-    `coverage` is the part of all pictures whose face is at or above the reject threshold, `accuracy_at_coverage` the
+    in which no face was found: they count as wrong. `uar` is the mean recall of the classes that have faces; `ece` the
+    expected calibration error over 15 equal bins of confidence; `nll` the mean negative log-likelihood of the true
+    class in nats, both over the faces that were found. `coverage` is the part of all pictures whose face is at or above
+    the reject threshold, `accuracy_at_coverage` the
     accuracy among them.
     """
 
     n: int
     accuracy: float
+    uar: float
     macro_f1: float
     ece: float
     nll: float
@@ -44,6 +46,7 @@ class Scores:
         return {
             "n": self.n,
             "accuracy": rounded(self.accuracy),
+            "uar": rounded(self.uar),
             "macro_f1": rounded(self.macro_f1),
             "ece": rounded(self.ece),
             "nll": rounded(self.nll),
@@ -97,6 +100,7 @@ def score_probabilities(
     return Scores(
         n=len(labels),
         accuracy=float(correct.sum() / len(labels)),
+        uar=uar(confusion, missed),
         macro_f1=macro_f1(confusion, missed),
         ece=calibration_error(confidence, correct) if found.any() else np.nan,
         nll=float(-np.log(np.maximum(truth, 1e-12)).mean()) if found.any() else np.nan,
@@ -105,6 +109,17 @@ def score_probabilities(
         confusion=confusion,
         missed=missed,
     )
+
+
+def uar(confusion: NDArray[np.int64], missed: NDArray[np.int64] | None = None) -> float:
+    """Return the unweighted average recall: the mean over the classes that have faces, however many those are.
+
+    `missed` [8] are faces of each class that were not found. The usual figure where some emotions are rare (Schuller et
+    al., "The INTERSPEECH 2009 Emotion Challenge").
+    """
+    truths = confusion.sum(axis=1) + (_nobody() if missed is None else missed)
+    present = truths > 0
+    return float((np.diag(confusion)[present] / truths[present]).mean())
 
 
 def macro_f1(confusion: NDArray[np.int64], missed: NDArray[np.int64] | None = None) -> float:

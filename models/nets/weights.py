@@ -11,12 +11,13 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mien.errors import WeightsError
+from mien.errors import SettingsError, WeightsError
 from mien.files import atomic_file, remove_leftovers
+from mien.prior import NAMED, NO_SHIFT, Prior, Shares, shares_of, shift
 from mien.types import EMOTIONS, VaSource
 from models.nets.heads import EMOTION, EMOTION_VA, Heads, outputs_of
 
@@ -51,13 +52,28 @@ class CropGeometry:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """`temperature` divides the logits; a calibrated top probability under `threshold` is `uncertain`."""
+
+    temperature: float
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0 and 0 <= self.threshold <= 1):
+            raise ValueError(f"temperature {self.temperature} or threshold {self.threshold} is out of range")
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One verified set of weights.
 
     `onnx` takes `faces`, float32 [N, input_size, input_size, channels] with values 0 to 255, and gives `logits`,
-    float32 [N, 8] in the order of `classes`. Probabilities are softmax(logits / `temperature`); a face whose top
-    probability is below `threshold` is `uncertain`. With the head `va` it gives [N, 10]: the last two are valence and
-    arousal.
+    float32 [N, 8] in the order of `classes`. Probabilities are softmax((logits + `shift`) / `temperature`); a face
+    whose top probability is below `threshold` is `uncertain`. With the head `va` it gives [N, 10]: the last two are
+    valence and arousal.
+
+    `prior` are the shares of emotions that the logits assume, None when nobody knows them; `calibrations` are the
+    temperature and threshold for each named prior. `under` returns the weights for a prior, whose `shift` is not 0.
     """
 
     name: str
@@ -75,6 +91,23 @@ class Weights:
     figures: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
     heads: Heads = EMOTION
+    prior: Shares | None = None
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict, repr=False)
+    shift: Shares = NO_SHIFT
+
+    def under(self, prior: Prior) -> Weights:
+        """Return these weights as they answer where emotions are as frequent as a prior says.
+
+        Shares that have no name are calibrated as the named prior that is nearest to them. Weights that do not say
+        which prior their logits assume stay as they are: with the prior that they were trained on. Raises SettingsError
+        for what is no prior.
+        """
+        shares = shares_of(prior)
+        if self.prior is None:
+            return self
+        nearest = min(NAMED, key=lambda name: _distance(NAMED[name], shares))
+        found = self.calibrations.get(nearest, Calibration(self.temperature, self.threshold))
+        return replace(self, temperature=found.temperature, threshold=found.threshold, shift=shift(self.prior, shares))
 
     @property
     def va_source(self) -> VaSource:
@@ -104,6 +137,9 @@ class Weights:
         }
         if self.heads != EMOTION:  # what older versions wrote had no other head, and did not say so
             manifest["heads"] = list(self.heads)
+        if self.prior is not None:
+            manifest["prior"] = dict(zip(self.classes, self.prior, strict=True))
+            manifest["calibration"] = {name: asdict(found) for name, found in self.calibrations.items()}
         manifest["checksums"] = {
             MODEL_MEMBER: hashlib.sha256(self.onnx).hexdigest(),
             MANIFEST_MEMBER: manifest_checksum(manifest),
@@ -211,14 +247,27 @@ def _from_manifest(manifest: Mapping[str, Any], onnx: bytes) -> Weights:
         figures=dict(manifest["figures"]),
         manifest=dict(manifest),
         heads=_heads(manifest.get("heads", list(EMOTION))),
+        prior=_prior(manifest.get("prior")),
+        calibrations={name: Calibration(**found) for name, found in dict(manifest.get("calibration", {})).items()},
     )
     if weights.classes != EMOTIONS:
         raise ValueError(f"classes {weights.classes} are not {EMOTIONS}")
-    if not (math.isfinite(weights.temperature) and weights.temperature > 0 and 0 <= weights.threshold <= 1):
-        raise ValueError(f"temperature {weights.temperature} or threshold {weights.threshold} is out of range")
+    Calibration(weights.temperature, weights.threshold)  # says what is out of range
     if not (8 <= weights.input_size <= 1024 and weights.channels in (1, 3)):
         raise ValueError(f"input {weights.input_size} px with {weights.channels} channels is out of range")
     return weights
+
+
+def _prior(named: Mapping[str, float] | None) -> Shares | None:
+    """Return the shares that a manifest names, None when it names none; raises ValueError for what is no prior."""
+    try:
+        return None if named is None else shares_of(dict(named))
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+def _distance(one: Shares, other: Shares) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 def _heads(named: object) -> Heads:

@@ -21,6 +21,7 @@ from models.pictures.given import name_of, photo_of, whole
 from models.pictures.photo import Photo
 
 if TYPE_CHECKING:
+    from mien.prior import Prior
     from models.pictures.given import GivenPicture
 
 # Faces of a few pictures are classified together; more gains little on a CPU and needs memory.
@@ -48,6 +49,7 @@ class FaceAnalyzer:
         yunet: str | Path | None = None,
         weights: str | Path | None = None,
         runtime: RuntimeName | None = None,
+        emotion_prior: Prior | None = None,
         precision: Precision | None = None,
         threads: int | None = None,
         smoothing_ms: float | None = None,
@@ -60,6 +62,7 @@ class FaceAnalyzer:
         `weights`: a file of classifier weights instead of those that mien ships.
         `runtime`, `threads`: what runs the nets; OpenCV gets as many threads, in the whole process.
         `precision`: what the nets compute in, `auto`, `fp32` or `bf16`.
+        `emotion_prior`: how often each emotion is expected: `balanced`, `everyday`, or a share of each.
         `smoothing_ms`: the time over which the labels of a video are smoothed.
         `photo_max_pixels`: pictures that declare more are refused.
 
@@ -74,6 +77,7 @@ class FaceAnalyzer:
             yunet=yunet,
             weights=weights,
             runtime=runtime,
+            emotion_prior=emotion_prior,
             precision=precision,
             threads=threads,
             smoothing_ms=smoothing_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mien.prior import NAMED
 from mien.types import EMOTIONS
 from models.nets.weights import Weights
 
@@ -56,6 +57,7 @@ def card_of(weights: Weights, parameters: int, facts: Sequence[str]) -> str:
         "",
         *_figures(figures),
         "",
+        *_priors(weights),
         *_classes(figures),
         "",
         "## Limits",
@@ -70,6 +72,7 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
     rows = [
         ("faces", f"{figures['n']:,}"),
         ("accuracy", f"{figures['accuracy']:.2%}"),
+        ("UAR, the mean recall of the emotions", f"{figures['uar']:.3f}"),
         ("macro-F1", f"{figures['macro_f1']:.3f}"),
         ("expected calibration error, 15 bins", f"{figures['ece']:.3f}"),
         ("negative log-likelihood", f"{figures['nll']:.3f}"),
@@ -85,6 +88,23 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
             for name in ("valence", "arousal")
         ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def _priors(weights: Weights) -> list[str]:
+    """Return accuracy and UAR under each named prior; nothing for weights that do not say which one they assume."""
+    rows = [(name, weights.figures.get(f"validation, {name}")) for name in NAMED]
+    known = [(name, figures) for name, figures in rows if figures]
+    if not known:
+        return []
+    return [
+        "| prior | accuracy | UAR (mean recall) | calibration error |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {figures['accuracy']:.2%} | {figures['uar']:.3f} | {figures['ece']:.3f} |"
+            for name, figures in known
+        ),
+        "",
+    ]
 
 
 def _pair(axis: Mapping[str, float | None]) -> str:

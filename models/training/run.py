@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, RuntimeMissing
 from mien.files import move_file
+from mien.prior import shares_of
 from mien.settings import load_settings
+from mien.types import EMOTIONS
 from models.detect.detector import detector_of
 from models.evaluation.evaluate import calibrated, logits_of
 from models.evaluation.score import softmax
@@ -98,7 +100,7 @@ def train(
     resumed = resume and trainer.resume()
     history = options.record(folder, options.options_of(wanted, plan), resumed)
     trainer.run(listen)
-    finished = finish(net, best_arrays([folder]), found.validation, name, licence_for(data), folder / f"{name}.zip")
+    finished = finish(net, best_arrays([folder]), found, name, licence_for(data), folder / f"{name}.zip")
     facts = _facts(data, wanted, plan, found, folder, history)
     passes = trainer.progress.step / trainer.steps_per_epoch
     return replace(finished, passes=passes, report=tuple(_report(folder, finished, found.validation, facts)))
@@ -118,12 +120,14 @@ def best_arrays(runs: Sequence[Path]) -> Arrays:
     return several[0][1] if len(several) == 1 else mean_of(several)
 
 
-def finish(net: Net, arrays: Arrays, validation: FaceSet, name: str, licence: str, to: Path) -> Finished:
-    """Write weights as one file, calibrated on validation."""
-    weights = net.weights(arrays, name)
+def finish(net: Net, arrays: Arrays, found: TrainingData, name: str, licence: str, to: Path) -> Finished:
+    """Write weights as one file, calibrated on validation; their logits assume the emotions of the training faces."""
+    weights, validation = net.weights(arrays, name), found.validation
     logits = logits_of(open_runtime(weights, "auto", threads=1), validation, weights)
     by = prior.shift(logits, validation.labels)
-    weights = calibrated(replace(net.weights(_shifted(arrays, by), name), licence=licence), validation)
+    assumed = shares_of(dict(zip(EMOTIONS, found.train.targets.mean(axis=0).tolist(), strict=True)))
+    shifted = replace(net.weights(_shifted(arrays, by), name), licence=licence, prior=assumed)
+    weights = calibrated(shifted, validation)
     return Finished(weights, weights_file.save(weights, to), by, _learned(arrays))
 
 
@@ -172,7 +176,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as aside:
         draft = Path(aside) / path.name
         if run.is_dir():
-            shift = finish(net, arrays, found.validation, name, licence_for(data), draft).shift
+            shift = finish(net, arrays, found, name, licence_for(data), draft).shift
             net.restore(model, _shifted(arrays, shift))
         else:
             weights_file.save(replace(loaded, onnx=net.weights(arrays, loaded.name).onnx), draft)

@@ -153,11 +153,11 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
         valence=points[:, 0] if known else None,
         arousal=points[:, 1] if known else None,
     )
-    weights = weights_file.load(settings.weights)
+    weights = weights_file.load(settings.weights).under(settings.emotion_prior)
     readings, rule = Readings(probabilities, boxes, failures, read_points), rule_of(weights)
     detector = "crops" if inputs.options.get("crops") is True else settings.detector
     figures = {
-        **head_of(weights, data, str(inputs.options.get("split", "all")), detector),
+        **head_of(weights, data, str(inputs.options.get("split", "all")), detector, settings.emotion_prior),
         "runtime": settings.runtime,
         "tta": [],
         **figures_of(data, readings, rule),
@@ -192,7 +192,7 @@ def figures_in(folder: Path) -> dict[str, Any] | None:
 
 def open_crop_analyzer(settings: Settings) -> CropAnalyzer:
     """Return an analyzer that takes whole pictures as faces. Raises WeightsError or RuntimeMissing."""
-    weights = weights_file.load(settings.weights)
+    weights = weights_file.load(settings.weights).under(settings.emotion_prior)
     runtime = open_runtime(weights, settings.runtime, threads=settings.inference_threads, precision=settings.precision)
     return CropAnalyzer(Classifier(weights, runtime))
 

@@ -83,7 +83,7 @@ def test_the_fall_of_accuracy_under_changes_is_in_points() -> None:
 def test_copies_are_scored_apart() -> None:
     data = replace(data_of([HAPPY, SAD, SAD]), copies=np.array([False, True, False]))
     figures = figures_of(data, readings_of(shares((HAPPY, 0.9), (HAPPY, 0.9), (SAD, 0.9))), Rule(0.0))
-    assert figures["without_copies"] == {"n": 2, "accuracy": 1.0, "macro_f1": 1.0}
+    assert figures["without_copies"] == {"n": 2, "accuracy": 1.0, "uar": 1.0, "macro_f1": 1.0}
 
 
 def test_valence_and_arousal_are_compared_where_they_are_known() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mien.errors import WeightsError
+from mien.prior import NAMED, NO_SHIFT
 from mien.types import EMOTIONS
 from models.nets import weights as weights_file
-from models.nets.weights import CropGeometry, Weights
+from models.nets.weights import Calibration, CropGeometry, Weights
 from tests.support.paths import ROOT
 
 
@@ -174,3 +175,55 @@ def test_loading_needs_neither_numpy_nor_a_runtime(saved: Path) -> None:
         [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def with_prior() -> Weights:
+    calibrations = {"balanced": Calibration(1.5, 0.3), "everyday": Calibration(0.8, 0.6)}
+    return replace(some_weights(), prior=NAMED["everyday"], calibrations=calibrations)
+
+
+def test_the_prior_and_its_calibrations_are_kept(tmp_path: Path) -> None:
+    loaded = weights_file.load(weights_file.save(with_prior(), tmp_path / "test.zip"))
+    assert loaded.prior == pytest.approx(NAMED["everyday"])
+    assert loaded.calibrations == with_prior().calibrations
+
+
+def test_under_a_prior_weights_answer_with_its_calibration() -> None:
+    balanced, everyday = with_prior().under("balanced"), with_prior().under("everyday")
+    assert (balanced.temperature, balanced.threshold) == (1.5, 0.3)
+    assert (everyday.temperature, everyday.threshold) == (0.8, 0.6)
+    assert everyday.shift == pytest.approx(NO_SHIFT)
+    assert balanced.shift[EMOTIONS.index("disgust")] > 2
+    assert balanced.shift[EMOTIONS.index("neutral")] < -0.9
+
+
+def test_shares_without_a_name_are_calibrated_as_the_nearest_prior() -> None:
+    nearly = dict.fromkeys(EMOTIONS, 1.0) | {"happy": 1.1}
+    assert with_prior().under(nearly).temperature == 1.5
+    assert with_prior().under(nearly | {"neutral": 4.0, "happy": 3.0}).temperature == 0.8
+
+
+def test_older_weights_keep_the_prior_that_they_were_trained_on(saved: Path) -> None:
+    loaded = weights_file.load(saved)
+    assert loaded.prior is None
+    assert loaded.under("balanced") is loaded
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prior": {"happy": 1.0}},
+        {"prior": {**dict.fromkeys(EMOTIONS, 1.0), "sad": -1.0}},
+        {"prior": "everyday"},
+        {"calibration": {"balanced": {"temperature": 0.0, "threshold": 0.5}}},
+        {"calibration": {"balanced": {"temperature": 1.0}}},
+        {"calibration": 3},
+    ],
+)
+def test_a_manifest_with_a_prior_that_is_none_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = weights_file.save(with_prior(), tmp_path / "test.zip")
+    with zipfile.ZipFile(path) as archive:
+        manifest = {**json.loads(archive.read("manifest.json")), **change}
+    manifest["checksums"]["manifest.json"] = weights_file.manifest_checksum(manifest)
+    rewrite(path, **{"manifest.json": json.dumps(manifest).encode()})
+    assert "is not usable" in refusal(path)
