@@ -17,6 +17,7 @@ import simplejpeg
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState, View
+from tests.support.views import put_view
 
 CAMERA = "fed"
 WIDTH, HEIGHT = 1280, 720
@@ -48,7 +49,7 @@ def feed(bus: Bus, fps: float, *, same: bool) -> None:
             noted_s = now_s
         stamp = time.monotonic_ns()
         jpeg = jpegs[0] if same else stamped(jpegs[number % len(jpegs)], stamp)
-        bus.put_view(View(CAMERA, f"{stamp}-0", jpeg))
+        put_view(bus, View(CAMERA, f"{stamp}-0", jpeg))
         number += 1
         time.sleep(max(0.0, begin_s + number / fps - time.monotonic()))
 

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from mien.bus.bus import Bus
 from mien.settings import Settings
+from mien.types import FrameResult
 from tests.support.ports import free_port
 
 CAMERA = "demo"
@@ -93,13 +94,12 @@ def _measure_stream(folder: Path, seconds: float) -> dict[str, Any]:
     record = json.loads((folder / ".mien/up.json").read_text())
     with closing(Bus(record["bus_url"], Settings())) as bus:
         time.sleep(WARM_S)
-        before, latencies_ms, last_id = bus.counts(CAMERA), [], "$"
+        before, latencies_ms, last_id = bus.counts(CAMERA), [], bus.last_result_ids([CAMERA])[CAMERA]
         until_s = time.monotonic() + seconds
-        # `$` means "new ones only" once; from then on, after the last one that was read.
         while time.monotonic() < until_s:
-            read = bus.read_results({CAMERA: last_id})
-            latencies_ms += [result.latency_ms for _, result in read]
-            last_id = read[-1][0] if read else last_id
+            read = bus.read_result_texts({CAMERA: last_id})
+            latencies_ms += [FrameResult.from_json(text).latency_ms for _, _, text in read]
+            last_id = read[-1][1] if read else last_id
         counts = bus.counts(CAMERA).since(before)
     p50, p95, p99 = (round(float(value), 1) for value in np.percentile(latencies_ms, [50, 95, 99]))
     return {

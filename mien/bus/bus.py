@@ -241,17 +241,10 @@ class Bus:
             entries = cast(Any, self._redis.xrevrange(results_key(camera), count=count))
         return [FrameResult.from_json(fields[b"result"]) for _, fields in entries]
 
-    def read_results(
-        self, after: Mapping[str, str], block_ms: int = BLOCK_MS, count: int = 100
-    ) -> list[tuple[str, FrameResult]]:
-        """Return (entry id, result) of each camera after the entry id given for it (`0`: all, `$`: only new ones)."""
-        texts = self.read_result_texts(after, block_ms, count)
-        return [(entry_id, FrameResult.from_json(text)) for _, entry_id, text in texts]
-
     def read_result_texts(
         self, after: Mapping[str, str], block_ms: int = BLOCK_MS, count: int = 100
     ) -> list[tuple[str, str, bytes]]:
-        """Return (camera, entry id, JSON as it was stored) as `read_results` does, for those who only relay it."""
+        """Return (camera, entry id, JSON as it was stored) of the results after the entry id given for each camera."""
         answer = self._xread({results_key(camera): entry for camera, entry in after.items()}, block_ms, count)
         return [(camera_of(key), entry_id.decode(), fields[b"result"])
                 for key, entries in answer for entry_id, fields in entries]  # fmt: skip
@@ -266,19 +259,6 @@ class Bus:
     def last_view_ids(self, cameras: Sequence[str]) -> dict[str, str]:
         """Return the entry id of the newest view of each camera, `0-0` where there is none."""
         return self._last_ids(cameras, view_key)
-
-    def put_view(self, view: View) -> None:
-        """Store the newest view of a camera."""
-        with broker_errors(self.address):
-            self._redis.xadd(
-                view_key(view.camera), {"jpeg": view.jpeg, "frame_id": view.frame_id}, maxlen=2, approximate=False
-            )
-
-    def newest_view(self, camera: str) -> View | None:
-        """Return the newest view of a camera, however old."""
-        with broker_errors(self.address):
-            entries = cast(Any, self._redis.xrevrange(view_key(camera), count=1))
-        return view_of(camera, entries[0][1]) if entries else None
 
     def read_views(self, after: Mapping[str, str], block_ms: int = BLOCK_MS) -> dict[str, tuple[str, View]]:
         """Return the newest view of each camera after the entry id given for it, with its own entry id."""

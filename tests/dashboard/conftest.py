@@ -26,6 +26,7 @@ from mien.bus.plan import SavingsPlan
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Face, Frame, FrameResult, View
 from tests.support.ports import free_port
+from tests.support.views import put_view
 
 COLOURS = ((200, 40, 40), (40, 160, 60), (40, 80, 200), (220, 180, 40), (150, 60, 170), (40, 170, 180))
 _COMMAND = "import typer; from cli.dashboard import dashboard; typer.run(dashboard)"
@@ -122,7 +123,7 @@ class Feeder:
                                  self._bus.clock.now_ns(), True, stages)  # fmt: skip
             self._bus.finish(result)
             self.jpegs[name, frame_id] = jpeg
-            self._bus.put_view(View(name, frame_id, jpeg))
+            put_view(self._bus, View(name, frame_id, jpeg))
             if len(self.jpegs) > 2000:
                 self.jpegs.pop(next(iter(self.jpegs)))
 

@@ -13,6 +13,7 @@ from dashboard.cameras.hub import Hub, Listener
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Frame, FrameResult, View
+from tests.support.views import put_view
 
 WAIT_S = 10.0
 
@@ -193,7 +194,7 @@ def test_views_of_a_stream_that_begins_anew_with_smaller_ids_are_shown(
 ) -> None:
     monkeypatch.setattr("dashboard.cameras.places.QUIET_S", 0.1)
     with redis.Redis.from_url(bus.address.secret()) as client, hub.viewer(["a"]) as viewer:
-        bus.put_view(View("a", "1-0", b"before"))
+        put_view(bus, View("a", "1-0", b"before"))
         assert [shown.view.jpeg for shown in viewer.next(WAIT_S)] == [b"before"]
         client.flushall()
         a_second_ago_ms = bus.clock.now_ns() // 1_000_000 - 1000

@@ -8,6 +8,7 @@ import pytest
 from dashboard.cameras.hub import Hub, Shown
 from mien.bus.bus import Bus
 from mien.types import Frame, FrameResult, View
+from tests.support.views import put_view
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_camera_is_watched_only_while_somebody_looks(hub: Hub, bus: Bus) -> No
 def test_a_viewer_of_all_cameras_watches_all(hub: Hub, bus: Bus) -> None:
     with hub.viewer(None) as viewer:
         until_watched(bus, "b")
-        bus.put_view(view("b", 1))
+        put_view(bus, view("b", 1))
         assert [shown.view.camera for shown in viewer.next(2.0)] == ["b"]
 
 
@@ -48,7 +49,7 @@ def test_a_slow_viewer_gets_the_newest_view_and_no_other(hub: Hub, bus: Bus) -> 
     with hub.viewer(["a"]) as slow, hub.viewer(["a"]) as fast:
         until_watched(bus, "a")
         for number in range(20):
-            bus.put_view(view("a", number))
+            put_view(bus, view("a", number))
             assert [shown.view.frame_id for shown in fast.next(2.0)] == [f"{number}-0"]
         assert [shown.view.frame_id for shown in slow.next(2.0)] == ["19-0"]
         assert slow.next(0.05) == []
@@ -57,9 +58,9 @@ def test_a_slow_viewer_gets_the_newest_view_and_no_other(hub: Hub, bus: Bus) -> 
 def test_equal_pictures_are_given_once(hub: Hub, bus: Bus) -> None:
     with hub.viewer(["a"]) as viewer:
         until_watched(bus, "a")
-        bus.put_view(view("a", 1, b"same"))
+        put_view(bus, view("a", 1, b"same"))
         assert len(viewer.next(2.0)) == 1
-        bus.put_view(view("a", 2, b"same"))
+        put_view(bus, view("a", 2, b"same"))
         assert viewer.next(0.5) == []
         newest = hub.newest("a")
         assert newest is not None
@@ -68,7 +69,7 @@ def test_equal_pictures_are_given_once(hub: Hub, bus: Bus) -> None:
 
 
 def test_views_of_long_ago_are_not_shown(hub: Hub, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    bus.put_view(view("a", 1))
+    put_view(bus, view("a", 1))
     monkeypatch.setattr("dashboard.cameras.hub.FRESH_S", 0.05)
     time.sleep(0.1)
     with hub.viewer(["a"]) as viewer:
@@ -79,7 +80,7 @@ def test_views_of_long_ago_are_not_shown(hub: Hub, bus: Bus, monkeypatch: pytest
 def test_a_viewer_is_woken_by_its_own_cameras_only(hub: Hub, bus: Bus) -> None:
     with hub.viewer(["a"]) as viewer, hub.viewer(["b"]) as other:
         until_watched(bus, "b")
-        bus.put_view(view("b", 1))
+        put_view(bus, view("b", 1))
         assert other.next(2.0)
         assert viewer.next(0.05) == []
 
@@ -118,11 +119,11 @@ def test_what_is_sent_of_a_view_is_made_once_for_all_viewers(hub: Hub, bus: Bus)
 
     with hub.viewer(["a"]) as one, hub.viewer(["a"]) as other:
         until_watched(bus, "a")
-        bus.put_view(view("a", 1, b"same"))
+        put_view(bus, view("a", 1, b"same"))
         parts = [viewer.next(2.0)[0].made(part) for viewer in (one, other)]
         assert parts[0] is parts[1]
         assert made == ["1-0"]
-        bus.put_view(view("a", 2, b"same"))
+        put_view(bus, view("a", 2, b"same"))
         deadline_s = time.monotonic() + 5
         while hub.views_same < 1:
             assert time.monotonic() < deadline_s

@@ -11,6 +11,7 @@ from mien.bus.embedded import EmbeddedBroker
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, DropReason, Frame, FrameResult, View
+from tests.support.views import newest_view, put_view
 from tests.support.waiting import wait_until
 
 
@@ -91,7 +92,7 @@ def test_the_frames_of_a_batch_are_ended_together_each_once(bus: Bus) -> None:
         counts = bus.counts(camera)
         assert (counts.on_time, counts.late, counts.balanced, counts.in_flight) == (on_time, late, True, 0)
         assert len(bus.recent_results(camera)) == results
-        assert bus.newest_view(camera) == view
+        assert newest_view(bus, camera) == view
 
 
 def test_frames_of_many_cameras_are_dropped_together_each_once(bus: Bus) -> None:
@@ -121,7 +122,7 @@ def test_scripts_are_loaded_again_when_the_broker_forgot_them(bus: Bus) -> None:
     (frame,) = read(bus)
     bus._redis.script_flush()
     assert bus.finish(a_result(frame), View("lobby", frame.frame_id, b"jpeg"))
-    assert bus.newest_view("lobby") == View("lobby", frame.frame_id, b"jpeg")
+    assert newest_view(bus, "lobby") == View("lobby", frame.frame_id, b"jpeg")
 
 
 def test_a_frame_that_was_read_tells_when_it_came(bus: Bus) -> None:
@@ -217,7 +218,7 @@ def test_a_camera_has_one_producer_at_a_time(bus: Bus) -> None:
 
 def test_only_the_newest_view_is_read(bus: Bus) -> None:
     for number in range(3):
-        bus.put_view(View("lobby", f"{number}-0", b"jpeg%d" % number))
+        put_view(bus, View("lobby", f"{number}-0", b"jpeg%d" % number))
     views = bus.read_views({"lobby": "0", "other": "0"}, 0)
     assert views["lobby"][1] == View("lobby", "2-0", b"jpeg2")
     assert bus.read_views({"lobby": views["lobby"][0]}, 10) == {}

@@ -16,6 +16,7 @@ from mien.settings import Settings
 from mien.types import CameraState, View
 from models.pictures.picture import decode, encode_jpeg
 from tests.support.stub import StubAnalyzer
+from tests.support.views import newest_view
 from tests.support.waiting import wait_until
 from tests.worker.conftest import (
     START_S,
@@ -116,14 +117,14 @@ def test_a_view_is_made_only_while_somebody_watches(bus: Bus, lobby: Lobby, star
     for camera in ("lobby", "yard"):
         lobby.send(camera, 1)
     wait_until(lambda: bus.counts("lobby").analysed == bus.counts("yard").analysed == 1)
-    wait_until(lambda: bus.newest_view("lobby") is not None)
+    wait_until(lambda: newest_view(bus, "lobby") is not None)
     (result,) = bus.recent_results("lobby")
-    view = bus.newest_view("lobby")
+    view = newest_view(bus, "lobby")
     assert isinstance(view, View)
     assert view.frame_id == result.frame_id
     assert decode(view.jpeg).shape == (64, 64, 3)
     assert {"draw", "encode"} <= set(result.stages_ms)
-    assert bus.newest_view("yard") is None
+    assert newest_view(bus, "yard") is None
 
 
 def test_views_of_many_frames_belong_to_results(bus: Bus, lobby: Lobby, start_worker: StartWorker) -> None:
@@ -135,7 +136,7 @@ def test_views_of_many_frames_belong_to_results(bus: Bus, lobby: Lobby, start_wo
     for seq in range(20):
         lobby.send("lobby", seq)
         time.sleep(0.01)
-        if (view := bus.newest_view("lobby")) is not None:
+        if (view := newest_view(bus, "lobby")) is not None:
             seen.add(view.frame_id)
     wait_until(lambda: bus.in_flight("lobby") == 0)
     assert seen

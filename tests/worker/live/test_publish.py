@@ -12,6 +12,7 @@ from mien.settings import Settings
 from mien.types import Box, DropReason, Face, Frame
 from models.pictures.picture import decode
 from tests.support.stub import PROBABILITIES
+from tests.support.views import newest_view
 from tests.worker.conftest import Lobby, a_picture
 from worker.live.analyse import Analysed
 from worker.live.desk import Desks
@@ -60,10 +61,10 @@ def test_results_and_views_of_a_batch_are_published_together(
     frames = [read(bus, lobby, camera) for camera in ("lobby", "yard")]
     done = publisher.publish([analysed(frame, a_face()) for frame in frames], {"lobby"}, 1.0)
     assert [(each.frame.camera, each.faces) for each in done] == [("lobby", 1), ("yard", 1)]
-    view = bus.newest_view("lobby")
+    view = newest_view(bus, "lobby")
     assert view is not None
     assert view.frame_id == frames[0].frame_id
-    assert bus.newest_view("yard") is None
+    assert newest_view(bus, "yard") is None
     assert {"draw", "encode", "total"} <= set(bus.recent_results("lobby")[0].stages_ms)
     assert set(bus.recent_results("yard")[0].stages_ms) == {"decode", "total"}
     assert desks["lobby"].recent.summary(1.0).stages.keys() == {"decode", "draw", "encode", "publish"}
@@ -75,16 +76,16 @@ def test_of_a_frame_that_another_worker_ended_nothing_is_told(
     frame = read(bus, lobby)
     bus.drop("lobby", [frame.frame_id], DropReason.WORKER_LOST)
     assert publisher.publish([analysed(frame, a_face())], {"lobby"}, 1.0) == []
-    assert bus.newest_view("lobby") is None
+    assert newest_view(bus, "lobby") is None
     assert not desks["lobby"].recent.has_frames
 
 
 def test_the_same_view_is_not_drawn_twice(bus: Bus, lobby: Lobby, publisher: Publisher) -> None:
     publisher.publish([analysed(read(bus, lobby), a_face())], {"lobby"}, 1.0)
-    first = bus.newest_view("lobby")
+    first = newest_view(bus, "lobby")
     again = read(bus, lobby)
     publisher.publish([analysed(again, a_face((2.2, 1.9, 20, 20)), repeats=True)], {"lobby"}, 1.04)
-    view = bus.newest_view("lobby")
+    view = newest_view(bus, "lobby")
     assert first is not None
     assert view == replace(first, frame_id=again.frame_id)
     assert "draw" not in bus.recent_results("lobby", 1)[0].stages_ms
@@ -92,16 +93,16 @@ def test_the_same_view_is_not_drawn_twice(bus: Bus, lobby: Lobby, publisher: Pub
 
 def test_the_same_frame_with_another_label_is_drawn_anew(bus: Bus, lobby: Lobby, publisher: Publisher) -> None:
     publisher.publish([analysed(read(bus, lobby), a_face())], {"lobby"}, 1.0)
-    first = bus.newest_view("lobby")
+    first = newest_view(bus, "lobby")
     moved = replace(a_face(), label_confidence=0.95)
     publisher.publish([analysed(read(bus, lobby), moved, repeats=True)], {"lobby"}, 1.04)
-    view = bus.newest_view("lobby")
+    view = newest_view(bus, "lobby")
     assert first is not None
     assert view is not None
     assert view.jpeg != first.jpeg
     # Another frame between the two that nobody was shown: the view is that of its own frame.
     publisher.publish([analysed(read(bus, lobby, jpeg=a_picture(30)), moved)], set(), 1.08)
     publisher.publish([analysed(read(bus, lobby, jpeg=a_picture(30)), moved, repeats=True)], {"lobby"}, 1.12)
-    last = bus.newest_view("lobby")
+    last = newest_view(bus, "lobby")
     assert last is not None
     assert last.jpeg != view.jpeg

@@ -23,6 +23,7 @@ from models.nets import weights
 from models.pictures.picture import encode_jpeg
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.views import newest_view
 from tests.support.waiting import wait_until
 from tests.worker.conftest import Lobby
 
@@ -76,7 +77,7 @@ def test_a_photograph_becomes_faces_and_a_view(bus: Bus, lobby: Lobby, settings:
         assert face.label in (*EMOTIONS, UNCERTAIN)
         assert sum(face.probabilities) == pytest.approx(1, abs=1e-5)
         # The view follows its result.
-        wait_until(lambda: getattr(bus.newest_view("lobby"), "frame_id", "") == result.frame_id)
+        wait_until(lambda: getattr(newest_view(bus, "lobby"), "frame_id", "") == result.frame_id)
         (note,) = bus.workers().values()
         assert (note["pid"], note["runtime"], note["cameras"]) == (process.pid, "openvino", ["lobby"])
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
