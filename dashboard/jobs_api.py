@@ -146,7 +146,7 @@ def job_videos(job_id: str) -> Response:
 
 @jobs_api.get("/api/v1/jobs/<job_id>/outputs")
 def job_outputs(job_id: str) -> Response:
-    """The files of the results, but for annotated pictures."""
+    """The files of the results, except for annotated pictures."""
     out = services().jobs.get(job_id).out
     return respond(Outputs(tuple(in_pool(outputs.list_outputs, out))))
 

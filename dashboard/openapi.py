@@ -87,7 +87,7 @@ ROUTES = (
     Route("get", "/api/v1/jobs/{id}/annotated/{picture}", "One annotated picture", "image/jpeg"),
     Route("get", "/api/v1/jobs/{id}/videos", "The videos of a job with their files, page by page",
           VideoPage, query=("after", "limit")),
-    Route("get", "/api/v1/jobs/{id}/outputs", "Files of the results, but for annotated pictures", Outputs),
+    Route("get", "/api/v1/jobs/{id}/outputs", "Files of the results, except for annotated pictures", Outputs),
     Route("get", "/api/v1/jobs/{id}/outputs/{path}", "One file of the results, or a range of it",
           "application/octet-stream", query=("download",)),
     Route("post", "/api/v1/uploads", "Begin an upload", OpenUpload, status=201),

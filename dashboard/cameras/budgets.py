@@ -13,7 +13,7 @@ STAGE_WORDS = {
     "queue": "waited for its batch",
     "decode": "JPEG to pixels",
     "detect": "found the faces",
-    "classify": "read the emotions",
+    "classify": "classified the emotions",
     "track": "followed each face",
     "draw": "drew what viewers see",
     "encode": "pixels to JPEG",

@@ -51,7 +51,7 @@ export class Evaluation {
       const total = figures.per_class[this.emotions[truth]]?.n ?? row.reduce((sum, each) => sum + each, 0);
       const cells = row.map((found, read) => {
         const share = total ? found / total : 0;
-        const words = `${this.emotions[truth]}, read as ${this.emotions[read]}: ${count(found)} of ${count(total)}`;
+        const words = `${this.emotions[truth]}, classified as ${this.emotions[read]}: ${count(found)} of ${count(total)}`;
         const cell = el("td", { title: words, class: truth === read ? "is-right" : "" }, found ? percent(share) : "·");
         cell.style.setProperty("--share", share.toFixed(3));
         return cell;
