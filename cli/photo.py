@@ -92,16 +92,12 @@ def _read(path: Path, opened: Photo, analyzer: PixelAnalyzer, annotated: Path | 
     """Return the entry of one picture, and write it with its faces drawn in; raises InputError when it cannot."""
     from mien.errors import InputError
     from mien.files import write_file
+    from mien.types import picture_document
     from models.pictures.overlay import draw_faces
     from models.pictures.picture import encode_jpeg
 
     faces = analyzer.analyze(opened.pixels)
-    entry: dict[str, Any] = {
-        "path": str(path),
-        "width": opened.width,
-        "height": opened.height,
-        "faces": [face.to_dict() for face in opened.in_original(faces)],
-    }
+    entry = picture_document(str(path), opened.width, opened.height, opened.in_original(faces))
     if annotated is not None:
         draw_faces(opened.pixels, faces)
         try:

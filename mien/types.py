@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
@@ -240,3 +240,11 @@ class Counts(Document):
             in_flight=self.in_flight - earlier.in_flight,
             drops={reason: count - earlier.drops.get(reason, 0) for reason, count in self.drops.items()},
         )
+
+
+def picture_document(path: str, width: int, height: int, faces: Iterable[Face], **when: object) -> dict[str, Any]:
+    """Return what is told of a picture in results, by `mien photo` and in notebooks; a frame has its number and time.
+
+    Faces are in pixels of the picture.
+    """
+    return {"path": path, **when, "width": width, "height": height, "faces": [face.to_dict() for face in faces]}

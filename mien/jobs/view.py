@@ -48,6 +48,16 @@ class Tally:
         """What sums up: done, failed, faces, units done, units known."""
         return (self.done, self.failed, self.faces, *self.units)
 
+    def to_report(self, job_id: str) -> dict[str, Any]:
+        """Return the head of every document over the inputs of a job: how many there are, and which failed."""
+        return {
+            "job": job_id,
+            "inputs": self.done + self.failed,
+            "done": self.done,
+            "failed": self.failed,
+            "failures": [failure.to_dict() for failure in self.failures],
+        }
+
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:
         """Return the sum of tallies; failures keep the order of the parts."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.errors import MienError, PictureError, RuntimeMissing
 from mien.pixels import Rgb
-from mien.types import EMOTIONS, Box, Face, FrameResult
+from mien.types import EMOTIONS, Box, Face, FrameResult, picture_document
 from models.pages import render
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo
@@ -53,8 +53,7 @@ class PictureResult(FrameResult):
         if self.reason:
             return {"path": self.path, "reason": self.reason}
         when = {} if self.seconds is None else {"frame": self.seq, "seconds": round(self.seconds, 6)}
-        size = {"width": self.width, "height": self.height}
-        return {"path": self.path, **when, **size, "faces": [face.to_dict() for face in self.faces]}
+        return picture_document(self.path, self.width, self.height, self.faces, **when)
 
     def to_json(self) -> bytes:
         """Return `to_dict` as compact JSON."""

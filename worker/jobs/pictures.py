@@ -17,7 +17,7 @@ from mien.jobs.folder import Entry, Inputs
 from mien.jobs.outputs import annotated_name
 from mien.limits import BYTES_A_PIXEL, SMALLEST_FACE_PX
 from mien.logs import get_logger
-from mien.types import Face
+from mien.types import Face, picture_document
 from models.pictures.overlay import draw_faces
 from models.pictures.photo import Photo, pixels_in_memory, read_photo
 from models.pictures.picture import encode_jpeg, read_header
@@ -120,12 +120,8 @@ def write(analysed: Analysed, inputs: Inputs, jpeg_quality: int) -> Entry:
     be written.
     """
     opened, photo = analysed.opened, analysed.opened.photo
-    entry: Entry = {
-        "path": opened.item.label,
-        "width": photo.width,
-        "height": photo.height,
-        "faces": [face.to_dict() for face in photo.in_original(analysed.faces)],
-    }
+    found = photo.in_original(analysed.faces)
+    entry: Entry = picture_document(opened.item.label, photo.width, photo.height, found)
     if inputs.annotate:
         entry["annotated"] = annotated_name(opened.index, opened.item.address.stem)
         draw_faces(photo.pixels, analysed.faces)

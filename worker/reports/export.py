@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any
 
-from mien.errors import InputError, JobConflict, RuntimeMissing
+from mien.errors import InputError, JobConflict
 from mien.files import atomic_file
 from mien.formats import JOB_FORMATS, Format, check_formats, check_installed, named
 from mien.jobs.folder import Entry, JobFolder
@@ -20,13 +17,13 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.outputs import SUMMARY, timeline_name
 from mien.jobs.view import Failure, JobView, Tally
 from worker.reports.photos import write_format
+from worker.reports.rows import Row, columns_of, write_csv, write_parquet
 from worker.reports.timeline.table import COLUMNS, read_table, values_of
 
 VIDEO_COLUMNS = ("path", *COLUMNS, "reason")
 """A row for each face of each analysed frame, with its video, and one with a `reason` for each video that failed."""
 
-_TEXTS = frozenset({"path", "track", "emotion", "reason"})
-_GROUP_ROWS = 10_000
+_TABLE = columns_of(VIDEO_COLUMNS, path="text", track="text", emotion="text", reason="text")
 
 
 def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:
@@ -73,22 +70,14 @@ def _tally(entry: Entry) -> Tally:
 def _write_videos(form: Format, file: IO[bytes], view: JobView, folder: JobFolder, total: Tally) -> None:
     if form == "json":
         document = {
-            "job": view.id,
-            "inputs": total.done + total.failed,
-            "done": total.done,
-            "failed": total.failed,
-            "failures": [failure.to_dict() for failure in total.failures],
+            **total.to_report(view.id),
             "videos": [_with_summary(view.out, entry) for entry in folder.entries() if "reason" not in entry],
         }
         file.write(json.dumps(document, indent=1).encode() + b"\n")
     elif form == "csv":
-        text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(VIDEO_COLUMNS)
-        rows.writerows(_video_rows(view.out, folder.entries()))
-        text.detach()  # flushes, and leaves the file open
+        write_csv(file, VIDEO_COLUMNS, _video_rows(view.out, folder.entries()))
     else:
-        _write_parquet(file, _video_rows(view.out, folder.entries()))
+        write_parquet(file, _TABLE, _video_rows(view.out, folder.entries()))
 
 
 def _with_summary(out: Path, entry: Entry) -> Mapping[str, Any]:
@@ -98,7 +87,7 @@ def _with_summary(out: Path, entry: Entry) -> Mapping[str, Any]:
         return entry
 
 
-def _video_rows(out: Path, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+def _video_rows(out: Path, entries: Iterable[Entry]) -> Iterator[Row]:
     for entry in entries:
         path = str(entry["path"])
         tables = (out / str(entry.get("folder", "")) / timeline_name(form) for form in JOB_FORMATS["video"])
@@ -107,20 +96,3 @@ def _video_rows(out: Path, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]
             yield from ((path, *values_of(sighting), "") for sighting in read_table(table))
         if table is None or "reason" in entry:
             yield (path, *("" for _ in COLUMNS), entry.get("reason", "its timeline is gone"))
-
-
-def _write_parquet(file: IO[bytes], rows: Iterator[tuple[Any, ...]]) -> None:
-    """Write group by group; what is empty in a CSV is null here."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
-    schema = pa.schema([(name, pa.string() if name in _TEXTS else pa.float64()) for name in VIDEO_COLUMNS])
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group := list(islice(rows, _GROUP_ROWS)):
-            columns = [
-                pa.array([None if value == "" else value for value in column], field.type)
-                for column, field in zip(zip(*group, strict=True), schema, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))

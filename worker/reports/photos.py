@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any
 
-from mien.errors import RuntimeMissing
 from mien.files import atomic_file
 from mien.formats import DEFAULT_FORMATS, Format
 from mien.jobs.folder import Entry
 from mien.jobs.outputs import table_name
 from mien.jobs.view import Tally
 from mien.types import EMOTIONS
+from worker.reports.rows import Cell, Column, Row, columns_of, write_csv, write_parquet
 
 Entries = Callable[[], Iterable[Entry]]
 """Gives all entries in the order of the inputs, each time it is called: they need not be in memory at once."""
@@ -29,10 +26,7 @@ A picture without faces has one row with `face` 0 and nothing behind it; an inpu
 `face` empty and its `reason`.
 """
 
-# So many rows are in memory at once: about 3 MB.
-_GROUP_ROWS = 10_000
-
-Row = list[Any]
+_TABLE = (Column("path", "text", required=True), *columns_of(COLUMNS[1:], face="small", emotion="text", reason="text"))
 
 
 def write_results(
@@ -54,39 +48,15 @@ def write_format(form: Format, file: IO[bytes], job_id: str, total: Tally, entri
         for piece in _document(job_id, total, entries):
             file.write(piece.encode())
     elif form == "csv":
-        _write_csv(file, entries)
+        write_csv(file, COLUMNS, _rows(entries))
     elif form == "parquet":
-        _write_parquet(file, entries)
+        write_parquet(file, _TABLE, _rows(entries))
     else:
         raise ValueError(f"{form!r} is no format of results")
 
 
-def _write_csv(file: IO[bytes], entries: Iterable[Entry]) -> None:
-    text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for entry in entries:
-        rows.writerows(rows_of(entry))
-    text.detach()  # flushes, and leaves the file open
-
-
-def _write_parquet(file: IO[bytes], entries: Iterable[Entry]) -> None:
-    """Write group by group; what is empty in a CSV is null here."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
-    kinds = {"path": pa.string(), "face": pa.int32(), "emotion": pa.string(), "reason": pa.string()}
-    schema = pa.schema([pa.field(name, kinds.get(name, pa.float64()), nullable=name != "path") for name in COLUMNS])
-    rows = (row for entry in entries for row in rows_of(entry))
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group := list(islice(rows, _GROUP_ROWS)):
-            columns = [
-                pa.array([_cell(row[number]) for row in group], schema.field(number).type)
-                for number in range(len(COLUMNS))
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=_GROUP_ROWS)
+def _rows(entries: Iterable[Entry]) -> Iterator[Row]:
+    return (row for entry in entries for row in rows_of(entry))
 
 
 def rows_of(entry: Entry) -> Iterator[Row]:
@@ -101,27 +71,14 @@ def rows_of(entry: Entry) -> Iterator[Row]:
             yield [entry["path"], number, *_columns(face), ""]
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode() if value else None
-    return value
-
-
-def _columns(face: dict[str, Any]) -> Row:
+def _columns(face: dict[str, Any]) -> list[Cell]:
     probabilities = [face["probabilities"][name] for name in EMOTIONS]
     return [*face["box"], face["emotion"], face["confidence"], *probabilities, face["valence"], face["arousal"]]
 
 
 def _document(job_id: str, total: Tally, entries: Iterable[Entry]) -> Iterator[str]:
     """Yield `{job, inputs, done, failed, failures, pictures}` piece by piece."""
-    head = {
-        "job": job_id,
-        "inputs": total.done + total.failed,
-        "done": total.done,
-        "failed": total.failed,
-        "failures": [failure.to_dict() for failure in total.failures],
-    }
-    yield json.dumps(head, indent=1)[:-2] + ',\n "pictures": ['
+    yield json.dumps(total.to_report(job_id), indent=1)[:-2] + ',\n "pictures": ['
     separator = "\n  "
     for entry in entries:
         if "reason" not in entry:

@@ -96,6 +96,16 @@ def test_videos_become_one_table_whatever_they_were_stored_as(
     assert (bad["path"], bad["reason"], bad["emotion"] or None) == ("b.mp4", "no video track", None)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_video_whose_name_is_no_utf_8_is_exported_too(jobs: Jobs, tmp_path: Path, form: str) -> None:
+    pytest.importorskip("pyarrow")
+    job_id = video(jobs, ".csv")
+    write_json(jobs.folder(job_id).video(1) / "done.json", {"path": "b \udcff.mp4", "reason": "no video track"})
+    to = tmp_path / f"faces.{form}"
+    assert export_job(jobs, job_id, form, to) == 2
+    assert rows(to)[-1]["path"] == "b \\udcff.mp4"
+
+
 def test_videos_become_a_document_with_their_summaries(jobs: Jobs, tmp_path: Path) -> None:
     export_job(jobs, video(jobs, ".csv"), "json", tmp_path / "videos.json")
     document = json.loads((tmp_path / "videos.json").read_text())

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from mien.files import atomic_file, remove_leftovers, write_json
 from mien.jobs.folder import Entry
@@ -15,6 +13,7 @@ from mien.jobs.outputs import CONTACT_SHEET, REPORT, SUMMARY, TIMELINE_PLOT, tab
 from mien.jobs.view import Tally
 from worker.jobs.video import moments
 from worker.jobs.video.folder import VideoFolder
+from worker.reports.rows import write_csv
 
 if TYPE_CHECKING:
     from worker.reports.timeline.contact import Moment
@@ -78,17 +77,9 @@ def write_reports(video: VideoFolder, facts: VideoFacts) -> dict[str, object]:
 def write_overview(job_id: str, out: Path, total: Tally, entries: Sequence[Entry]) -> None:
     """Write `results.json` and `results.csv`: every video once, and why some failed."""
     with atomic_file(out / table_name("csv")) as file:
-        text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="backslashreplace", newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows([entry.get(name, "") for name in COLUMNS] for entry in entries)
-        text.detach()
+        write_csv(file, COLUMNS, ([entry.get(name, "") for name in COLUMNS] for entry in entries))
     document = {
-        "job": job_id,
-        "inputs": total.done + total.failed,
-        "done": total.done,
-        "failed": total.failed,
-        "failures": [failure.to_dict() for failure in total.failures],
+        **total.to_report(job_id),
         "videos": [entry for entry in entries if "folder" in entry],
     }
     with atomic_file(out / table_name("json")) as file:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, cast
 
 from mien.errors import InputError, RuntimeMissing
 from mien.files import atomic_file
 from mien.formats import JOB_FORMATS
 from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
+from worker.reports.rows import Cell, columns_of, write_csv, write_parquet
 
 LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)
 """The nine labels that a face can have over time, in the order of every chart."""
@@ -39,10 +37,7 @@ FORMATS = tuple(f".{form}" for form in JOB_FORMATS["video"])
 """How a table's file may end."""
 
 _ROWS_AT_ONCE = 16_384
-_WHOLE = frozenset({"frame"})
-_WORDS = frozenset({"track", "emotion"})
-
-Row = tuple[int | float | str, ...]
+_TABLE = columns_of(COLUMNS, frame="whole", track="word", emotion="word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +109,9 @@ def write_table(sightings: Iterable[Sighting], path: Path) -> None:
     rows = map(values_of, sightings)
     with atomic_file(path) as file:
         if kind == ".csv":
-            _write_csv(rows, file)
+            write_csv(file, COLUMNS, rows)
         else:
-            _write_parquet(rows, file)
+            write_parquet(file, _TABLE, rows, _ROWS_AT_ONCE)
 
 
 def read_table(path: Path) -> Iterator[Sighting]:
@@ -142,7 +137,7 @@ def _format_of(path: Path) -> str:
     return path.suffix
 
 
-def values_of(sighting: Sighting) -> Row:
+def values_of(sighting: Sighting) -> tuple[Cell, ...]:
     """Return the row of a sighting, in the order of `COLUMNS`; rounded here, so that every format holds the same."""
     x, y, width, height = sighting.face.box
     return (
@@ -181,33 +176,9 @@ def _sighting(row: Mapping[str, str | int | float]) -> Sighting:
     return Sighting(int(row["frame"]), float(row["seconds"]), str(row["track"]), face)
 
 
-def _write_csv(rows: Iterator[Row], file: IO[bytes]) -> None:
-    text = io.TextIOWrapper(cast(BinaryIO, file), "utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    text.detach()  # flushes, and leaves the file open
-
-
 def _read_csv(path: Path) -> Iterator[Mapping[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file, strict=True)
-
-
-def _write_parquet(rows: Iterator[Row], file: IO[bytes]) -> None:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise RuntimeMissing("writing Parquet needs pyarrow: install mien[parquet]") from error
-    words = pa.dictionary(pa.int32(), pa.string())
-    kinds = {name: words if name in _WORDS else pa.int64() if name in _WHOLE else pa.float64() for name in COLUMNS}
-    schema = pa.schema(list(kinds.items()))
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            columns = zip(*chunk, strict=True)
-            arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _read_parquet(path: Path) -> Iterator[Mapping[str, str | int | float]]:
