@@ -73,9 +73,8 @@ def check_whole(data: bytes, header: Header) -> None:
 def _refuse_animation(data: bytes, header: Header) -> None:
     count = pictures_in(data, header)
     if count > 1:
-        raise PictureError(
-            f"the {header.format} is an animation of {count} pictures: save the one that is meant, or make it a video"
-        )
+        what = f"the {header.format} is an animation of {count} pictures"
+        raise PictureError(f"{what}: `mien video` reads it, or save the one that is meant")
 
 
 def _check_png(data: bytes) -> None:

@@ -209,7 +209,7 @@ def _is_cut(path: Path, container: InputContainer, track: VideoStream) -> bool:
         tail = file.read()
     if name.startswith("mov"):
         return any(entry.pos + entry.size > size for entry in track.index_entries)
-    if name.startswith("matroska"):
+    if name.startswith("matroska") and head[:4] == b"\x1a\x45\xdf\xa3":
         return _matroska_end(path) > size
     if name == "avi" and head[:4] == b"RIFF":
         return bool(struct.unpack_from("<I", head, 4)[0] + 8 > size)

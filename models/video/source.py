@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mien.errors import PictureError, RuntimeMissing, VideoError, line_of
 from mien.headers.picture import NAMES, picture_kind
+from models.video.animation import as_video, is_animation
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -105,6 +106,8 @@ def _opened(path: Path) -> InputContainer:
             raise VideoError("is not a video: the file is empty")
         return av.open(str(path.absolute()), mode="r", container_options=_OPTIONS)
     except av.error.FFmpegError as error:
+        if is_animation(path):
+            return av.open(as_video(path), mode="r")
         raise VideoError(_why_not(path, error)) from error
     except OSError as error:
         raise VideoError(f"the file cannot be read: {error.strerror or error}") from error

@@ -132,7 +132,9 @@ class VideoFile(PacedSource):
             raise UnknownSource(f"{self._path} is not a video that can be read")
         check_size(video, str(self._path), self._settings)
         size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        if _fourcc(video) in _MJPEG and self._gives_jpegs(name, size):
+        # A JPEG cannot say that its video is to be turned, so such frames are decoded: OpenCV turns them.
+        is_upright = not round(video.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        if is_upright and _fourcc(video) in _MJPEG and self._gives_jpegs(name, size):
             video.release()
             return cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1]), True
         return video, False

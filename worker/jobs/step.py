@@ -79,6 +79,11 @@ class JobSteps(ABC):
         """The functions by the names that the queue carries."""
         return {name: StepFunction(self, name, step) for name, step in self._steps().items()}
 
+    @property
+    def step(self) -> str | None:
+        """The name of the step in hand, within its attempt."""
+        return self._step[2].step if self._step else None
+
     def give_up(self, job_id: str, attempt: int, reason: str) -> None:
         """Say that a job could not go on."""
         give_up(self._jobs, job_id, attempt, reason)

@@ -17,6 +17,7 @@ from mien.address import Address
 from mien.demo import fetch_demo_clip
 from mien.errors import InputError, UnknownSource
 from mien.settings import Settings
+from models.video.frames import frames
 from producer.sources.choose import SourceRequest, make_source
 from producer.sources.demo import Demo
 from producer.sources.folder import Folder
@@ -25,6 +26,7 @@ from producer.sources.source import Grab, PacedSource
 from producer.sources.video_file import VideoFile
 from tests.producer.conftest import grey
 from tests.support import bombs
+from tests.support.clips import TURN_RIGHT, make_clip, turned
 
 
 @pytest.fixture
@@ -65,6 +67,23 @@ def test_a_motion_jpeg_file_gives_its_own_jpegs(video: Callable[..., Path], sett
 def test_a_looped_video_starts_again_without_a_gap(video: Callable[..., Path], settings: Settings, name: str) -> None:
     grabs = everything(VideoFile(video(name, frames=10, fps=20), settings, loop=True), most=25)
     assert [grab.position_s for grab in grabs] == pytest.approx([number / 20 for number in range(25)])
+
+
+@pytest.mark.parametrize(("codec", "pixels"), [("mjpeg", "yuvj420p"), ("libx264", "yuv420p")])
+@pytest.mark.parametrize(
+    "matrix",
+    [TURN_RIGHT, (-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30), (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)],
+    ids=["right", "upside down", "left"],
+)
+def test_a_turned_video_is_upright_as_in_a_job(
+    tmp_path: Path, settings: Settings, codec: str, pixels: str, matrix: tuple[int, ...]
+) -> None:
+    clip = turned(make_clip(tmp_path / "a.mov", 5, codec=codec, pixels=pixels), tmp_path / "b.mov", matrix)
+    grabs = everything(VideoFile(clip, settings))
+    assert len(grabs) == 5
+    for grab, frame in zip(grabs, frames(clip), strict=True):
+        assert not isinstance(grab.picture, bytes)
+        assert float(np.mean(cv2.absdiff(np.ascontiguousarray(grab.picture[:, :, ::-1]), frame.read()))) < 2
 
 
 def test_a_rate_that_was_asked_for_replaces_the_videos_own(video: Callable[..., Path], settings: Settings) -> None:

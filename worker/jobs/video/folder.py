@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worker.reports.timeline.table import Sighting
 
 # What is only needed until the results are written.
-_SCRATCH = ("analysed", "followed", "rendered", "moments")
+_SCRATCH = ("analysed", "followed", "rendered", "moments", "late")
 
 
 @dataclass(slots=True)
@@ -117,6 +117,10 @@ class VideoFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("source", "frames.npy", "moments.json"):
             (self.path / name).unlink(missing_ok=True)
+
+    def late(self, step: str) -> Path:
+        """The file that says that a step once took too long."""
+        return self.path / "late" / f"{step}.json"
 
     def rendered(self, segment: int) -> Path:
         """The file of a segment of the annotated video."""

@@ -186,23 +186,35 @@ class VideoJobs(JobSteps):
             self.at(_BEGUN)
             return work(video)
         except Exception as error:
-            reason = self._fault_of_video(error)
+            reason = self._fault_of_video(video, error)
             if not reason:
                 raise
             self._end(job_id, video, {"path": video.item.label, "reason": reason})
             return None
 
-    def _fault_of_video(self, error: Exception) -> str:
+    def _fault_of_video(self, video: VideoFolder, error: Exception) -> str:
         """Return what is wrong with a video; nothing for an error that another try may not meet."""
         if isinstance(error, VideoError):
             return line_of(error)
         if isinstance(error, JobTimeoutException):
+            if self._is_first_time_out(video):
+                return ""
             limit_s = self._jobs.settings.job_timeout_s
             return f"a part of it took longer than the {limit_s} s allowed: set job_timeout_s to more, or cut the video"
         if is_refusal(error):
             log.warning("FFmpeg refused a video", exc_info=error)
             return f"FFmpeg cannot go on with it: {said_by(error)}"
         return ""
+
+    def _is_first_time_out(self, video: VideoFolder) -> bool:
+        """Note that the step in hand took too long; say whether it had not before: the machine may have been busy."""
+        if self.step is None:
+            return False
+        marker = video.late(self.step)
+        if marker.exists():
+            return False
+        write_json(marker, {})
+        return True
 
     def end_input(self, job_id: str, attempt: int, failed: Call, reason: str) -> bool:
         """End the video that a step is about, and no other; False for the report, and when nothing can be stored."""
