@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import av
 import pytest
 
 from mien.jobs.view import JobView
+from mien.pixels import Rgb
+from mien.types import Face
 from tests.support.clips import SquareFinder, damaged, decoded, joined, make_clip, make_sound, moved, remuxed, squares
 from tests.support.waiting import wait_until
 from tests.worker.a_jobs_worker import jobs_worker, wait_for
@@ -201,21 +203,39 @@ def test_what_fails_at_every_try_is_one_failure(studio: Studio, monkeypatch: pyt
     assert (view.failures[0].path, (view.out / "2-good" / "timeline.csv").is_file()) == ("bad.mp4", True)
 
 
-def test_a_video_that_takes_too_long_is_one_failure(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+class SlowFinder(SquareFinder):
+    """Takes its time over whole groups of pictures, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._times = times
+
+    def analyze_many(self, rgbs: Sequence[Rgb]) -> tuple[list[tuple[Face, ...]], Mapping[str, float]]:
+        if len(rgbs) > 4 and self._times:
+            self._times -= 1
+            time.sleep(0.25)
+        return super().analyze_many(rgbs)
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1000, 1), (4, 0)], ids=["always", "once"])
+def test_a_video_that_takes_too_long_twice_is_one_failure(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, times: int, failed: int
+) -> None:
     monkeypatch.setattr(studio.jobs, "settings", studio.settings.model_copy(update={"job_timeout_s": 1}))
     monkeypatch.setattr(studio.jobs._queues, "_settings", studio.jobs.settings)
-    long, good = make_clip(studio.tmp_path / "long.mp4", 200), make_clip(studio.tmp_path / "good.mp4", 4)
+    long, good = make_clip(studio.tmp_path / "long.mp4", 100), make_clip(studio.tmp_path / "good.mp4", 4)
     view = studio.enqueue(long, good, annotate=False)
-    finder = SquareFinder(lambda pictures: time.sleep(0.25) if pictures <= 64 else None)
+    finder = SlowFinder(times)
 
     def has_ended() -> bool:  # there is a second try, a second later
         studio.work(finder)
         return studio.jobs.get(view.id).ended
 
     wait_until(has_ended, 60)
-    view = assert_accounted(studio, view, done=1, failed=1)
-    assert (view.failures[0].path, finder.pictures < 200) == ("long.mp4", True)
-    assert "took longer than the 1 s allowed" in view.failures[0].reason
+    view = assert_accounted(studio, view, done=2 - failed, failed=failed)
+    for failure in view.failures:
+        assert failure.path == "long.mp4"
+        assert "took longer than the 1 s allowed" in failure.reason
 
 
 @pytest.mark.parametrize("where", ["probe", "read_segment"])
