@@ -31,6 +31,7 @@ from mien.jobs.outputs import (
 )
 from mien.jobs.queue import QUEUES
 from mien.jobs.request import KINDS
+from mien.jobs.videofiles import VideoFiles
 from mien.settings import Settings
 from tests.support.paths import ROOT
 from worker.reports.timeline import table
@@ -184,6 +185,19 @@ def test_no_module_names_a_file_of_results_for_itself() -> None:
     }
     # The page of a training is no result of a job.
     assert found - {"models/training/report.py"} == {"mien/jobs/outputs.py"}
+
+
+def test_no_module_names_a_file_of_the_steps_of_a_video_for_itself() -> None:
+    files = VideoFiles(Path())
+    names = {path.name for path in (files.frames, files.plan, files.wanted_moments, files.tracks, files.done)}
+    assert len(names) == 5
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if names & set(texts_of(path))
+    }
+    assert found == {"mien/jobs/videofiles.py"}
 
 
 @pytest.mark.parametrize("stem", ["a", "Ann & Bob", "../../etc", "é", "", "." * 9, "x" * 300, "1-2"])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dashboard.jobs.outputs import Output, video_outputs
 from mien.documents import Count, Document, Share, digits
-from mien.files import numbered
 from mien.jobs.folder import Entry, JobFolder
+from mien.jobs.videofiles import VideoFiles
 
 VideoState = Literal["queued", "analysing", "drawing", "joining", "done", "failed"]
 
@@ -80,20 +79,13 @@ def _how_far(place: Path, done: Entry) -> tuple[VideoState, float]:
     """
     if done:
         return ("failed", 0.0) if "reason" in done else ("done", 1.0)
-    segments = _segments(place / "plan.json")
+    files = VideoFiles(place)
+    plan = files.read_plan()
+    segments: int = plan["segments"] if plan else 0
     if segments < 1:
         return "queued", 0.0
-    analysed = len(numbered(place / "analysed", (".npz", ".json")))
-    drawn = len(numbered(place / "rendered", (".mp4",)))
+    analysed, drawn = len(files.analysed_segments()), len(files.rendered_segments())
     progress = min(0.999, (analysed + drawn) / (2 * segments))
     if analysed < segments:
         return "analysing", progress
     return ("drawing", progress) if drawn < segments else ("joining", progress)
-
-
-def _segments(path: Path) -> int:
-    try:
-        segments = json.loads(path.read_text())["segments"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-    return segments if isinstance(segments, int) else 0

@@ -5,7 +5,7 @@
     <data_dir>/jobs/<id>/parts/<k>.json        everything of chunk k, there only when the chunk is finished
     <data_dir>/jobs/<id>/parts/<k>.partial     what chunk k has so far, for whoever goes on with it
     <data_dir>/jobs/<id>/parts/<k>.reading     which picture of chunk k is being read, after workers died over it
-    <data_dir>/jobs/<id>/videos/<i>/           what is finished of input i of a video job (see `mien.jobs.steps`)
+    <data_dir>/jobs/<id>/videos/<i>/           what is finished of input i of a video job (see `mien.jobs.videofiles`)
     <data_dir>/jobs/<id>/out/                  results, unless the job names another folder
 
 Each file appears whole or not at all.
@@ -23,6 +23,7 @@ from typing import Any
 from mien.errors import JobError
 from mien.files import atomic_file, numbered, write_json
 from mien.jobs.request import Inputs, inputs_from, lines_of
+from mien.jobs.videofiles import VideoFiles
 
 __all__ = ["Entry", "Inputs", "JobFolder"]
 
@@ -94,13 +95,13 @@ class JobFolder:
         for video in (self.path / "videos").glob("[0-9]*"):
             if "reason" in self.read_done(video):
                 # The file may be another one by now: what was found in it before says nothing.
-                (video / "done.json").unlink(missing_ok=True)
+                VideoFiles(video).done.unlink(missing_ok=True)
                 shutil.rmtree(video, ignore_errors=True)
 
     def read_done(self, video: Path) -> Entry:
         """Return the entry of a video that has ended; an empty one when it has not."""
         try:
-            entry = json.loads((video / "done.json").read_text())
+            entry = json.loads(VideoFiles(video).done.read_text())
         except (FileNotFoundError, ValueError):
             return {}
         return entry if isinstance(entry, dict) else {}

@@ -10,16 +10,13 @@ so that whoever asks, and whenever, gets the same answer:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from mien.errors import JobError
-from mien.files import numbered
 from mien.jobs.folder import JobFolder
 from mien.jobs.request import Inputs
+from mien.jobs.videofiles import VideoFiles
 
 __all__ = ["JOB_FUNCTIONS", "KIND_OF", "Call", "call", "next_calls"]
 
@@ -53,8 +50,6 @@ JOB_FUNCTIONS = frozenset(_VERBS)
 
 KIND_OF = {name: {"photos": "photos", "video": "video"}.get(name.split(".")[1], "evaluation") for name in _VERBS}
 del KIND_OF[WEBHOOK]  # serves every kind
-
-MOST_SEGMENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +96,26 @@ def next_calls(folder: JobFolder, inputs: Inputs, index: int | None = None) -> t
 
 
 def _video_calls(folder: JobFolder, inputs: Inputs, index: int) -> Iterator[Call]:
-    video = folder.video(index)
-    if (video / "done.json").exists():
+    video = VideoFiles(folder.video(index))
+    if video.done.exists():
         return
-    plan = _plan(video / "plan.json")
+    plan = video.read_plan()
     if plan is None:
         yield call(VIDEO_PLAN, index)
         return
     segments = range(plan["segments"])
-    analysed = numbered(video / "analysed", (".npz", ".json"))
+    analysed = video.analysed_segments()
     missing = [number for number in segments if number not in analysed]
     if missing:
         yield from (call(VIDEO_ANALYSE, index, number) for number in missing)
         return
-    if not (video / "tracks.json").exists():
+    if not video.tracks.exists():
         yield call(VIDEO_FOLLOW, index)
         return
     if plan.get("render", inputs.options.get("annotate", True)):
-        rendered = numbered(video / "rendered", (".mp4",))
+        rendered = video.rendered_segments()
         missing = [number for number in segments if number not in rendered]
         if missing:
             yield from (call(VIDEO_RENDER, index, number) for number in missing)
             return
     yield call(VIDEO_JOIN, index)
-
-
-def _plan(path: Path) -> Mapping[str, Any] | None:
-    """Return a plan of a video; nothing when there is none, or none that can be used."""
-    try:
-        plan = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    segments = plan.get("segments") if isinstance(plan, dict) else None
-    usable = isinstance(segments, int) and not isinstance(segments, bool) and 0 <= segments <= MOST_SEGMENTS
-    return plan if usable else None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import JobError
 from mien.files import atomic_file, write_json
+from mien.jobs.videofiles import VideoFiles
 
 Ticks = NDArray[np.int64]
 
@@ -118,21 +119,21 @@ def ended_at(plan: VideoLayout, times: Ticks, number: int, reason: str) -> Video
 
 def write_plan(folder: Path, plan: VideoLayout, times: Ticks, *, render: bool) -> None:
     """Store a plan; `render`: whether an annotated video is wanted. Raises OSError when it cannot be written."""
-    with atomic_file(folder / "frames.npy") as file:
+    with atomic_file(VideoFiles(folder).frames) as file:
         np.save(file, times)
     document = asdict(plan)
     for name in ("tick", "fps", "aspect"):
         document[name] = str(document[name])
     document["parts"] = [list(asdict(segment).values()) for segment in plan.segments]
-    # What `mien.jobs.steps` reads: how many steps there are.
+    # What `mien.jobs.videofiles` reads: how many steps there are.
     document |= {"segments": len(plan.segments), "frames": plan.frames, "render": render}
-    write_json(folder / "plan.json", document)
+    write_json(VideoFiles(folder).plan, document)
 
 
 def read_plan(folder: Path) -> VideoLayout:
     """Return the plan of a video; raises JobError when there is none that can be used."""
     try:
-        document: dict[str, Any] = json.loads((folder / "plan.json").read_text())
+        document: dict[str, Any] = json.loads(VideoFiles(folder).plan.read_text())
         parts = document.pop("parts")
         del document["frames"], document["render"]
         document |= {name: Fraction(document[name]) for name in ("tick", "fps", "aspect")}
@@ -147,7 +148,7 @@ def read_plan(folder: Path) -> VideoLayout:
 def read_times(folder: Path) -> Ticks:
     """Return when each frame is shown; raises JobError when the file cannot be read."""
     try:
-        times: Ticks = np.load(folder / "frames.npy", allow_pickle=False)
+        times: Ticks = np.load(VideoFiles(folder).frames, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise JobError(f"the plan in {folder} cannot be read ({error}): queue the job again") from error
     return times

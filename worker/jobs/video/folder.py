@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,13 @@ from mien.formats import Format, formats_of
 from mien.inputs.input import Input
 from mien.jobs.folder import Entry, Inputs, JobFolder
 from mien.jobs.outputs import video_folder_name
+from mien.jobs.videofiles import VideoFiles
 from models.video.plan import Ticks, VideoLayout, ended_at, read_plan, read_times, write_plan
 from worker.jobs.video.found import Found
-from worker.jobs.video.tracks import Seen, analysed, seen_in
+from worker.jobs.video.tracks import Seen, seen_in
 
 if TYPE_CHECKING:
     from worker.reports.timeline.table import Sighting
-
-# What is only needed until the results are written.
-_SCRATCH = ("analysed", "followed", "rendered", "moments", "late")
 
 
 @dataclass(slots=True)
@@ -48,9 +45,14 @@ class VideoFolder:
         return self.job.video(self.index)
 
     @property
+    def files(self) -> VideoFiles:
+        """What the steps have finished."""
+        return VideoFiles(self.path)
+
+    @property
     def source(self) -> Path:
         """The file of the video: where it lies, or where it was fetched to."""
-        return self.item.address.path if self.item.address.is_path else self.path / "source"
+        return self.item.address.path if self.item.address.is_path else self.files.source
 
     @property
     def every(self) -> int:
@@ -93,13 +95,13 @@ class VideoFolder:
     @property
     def is_done(self) -> bool:
         """Whether the video has ended, well or not."""
-        return (self.path / "done.json").exists()
+        return self.files.done.exists()
 
     @property
     def entry(self) -> Entry:
         """What became of the video; raises JobError while it has not ended."""
         try:
-            entry = json.loads((self.path / "done.json").read_text())
+            entry = json.loads(self.files.done.read_text())
             if isinstance(entry, dict) and "path" in entry:
                 return entry
         except (OSError, ValueError):
@@ -108,31 +110,16 @@ class VideoFolder:
 
     def end(self, entry: dict[str, Any]) -> None:
         """Store what became of the video, and remove what is not needed any more."""
-        write_json(self.path / "done.json", entry)
+        write_json(self.files.done, entry)
         self.clean()
 
     def clean(self) -> None:
         """Remove what only the steps needed."""
-        for name in _SCRATCH:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("source", "frames.npy", "moments.json"):
-            (self.path / name).unlink(missing_ok=True)
-
-    def late(self, step: str) -> Path:
-        """The file that says that a step once took too long."""
-        return self.path / "late" / f"{step}.json"
-
-    def rendered(self, segment: int) -> Path:
-        """The file of a segment of the annotated video."""
-        return self.path / "rendered" / f"{segment}.mp4"
-
-    def moments(self, segment: int) -> Path:
-        """The file of the moments of a segment."""
-        return self.path / "moments" / f"{segment}.npz"
+        self.files.clean()
 
     def found(self, segment: int) -> Found:
         """Return what was found in a segment; raises JobError when it is not analysed."""
-        return Found.read(analysed(self.path, segment))
+        return Found.read(self.files.analysed(segment))
 
     def seen(self, segments: Sequence[int] | None = None) -> Iterator[Seen]:
         """Yield the analysed frames with their faces over time, of all or some segments."""

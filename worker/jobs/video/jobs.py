@@ -30,7 +30,7 @@ from worker.jobs.video.folder import VideoFolder
 from worker.jobs.video.join import join
 from worker.jobs.video.render import render_segment
 from worker.jobs.video.results import choose_moments, wanted_in, write_overview, write_reports
-from worker.jobs.video.tracks import analysed, follow_video
+from worker.jobs.video.tracks import follow_video
 
 _REPORT_S = 0.5
 # Somebody else may have killed a worker, but hardly three in a row over the same part of a video.
@@ -75,7 +75,7 @@ class VideoJobs(JobSteps):
         """Find and classify the faces of a segment."""
 
         def work(video: VideoFolder) -> Retry | None:
-            path = analysed(video.path, segment)
+            path = video.files.analysed(segment)
             if path.exists():
                 return None
             progress = _Progress(self, job_id, attempt, f"{index}-analyse-{segment}", _analysis_share(video))
@@ -112,7 +112,7 @@ class VideoJobs(JobSteps):
             if faces is None:
                 return progress.left()
             choose_moments(video)
-            write_json(video.path / "tracks.json", {"tracks": faces.tracks})
+            write_json(video.files.tracks, {"tracks": faces.tracks})
             return None
 
         return self._work(job_id, index, work)
@@ -121,7 +121,7 @@ class VideoJobs(JobSteps):
         """Draw the faces of a segment into its frames and encode them."""
 
         def work(video: VideoFolder) -> Retry | None:
-            if video.rendered(segment).exists():
+            if video.files.rendered(segment).exists():
                 return None
             settings, plan = self._jobs.settings, video.plan
             progress = _Progress(self, job_id, attempt, f"{index}-render-{segment}", 1 - _analysis_share(video))
@@ -133,13 +133,13 @@ class VideoJobs(JobSteps):
                 video.times,
                 plan.segments[segment],
                 list(video.seen(around if video.every > 1 else [segment])),
-                video.rendered(segment),
+                video.files.rendered(segment),
                 encoder=choose_encoder(settings.video_encoder),
                 every=video.every,
                 threads=settings.inference_threads,
                 careful=self.deaths > 0,
                 see=cutter.see,
-                before_end=lambda: cutter.write(video.moments(segment)),
+                before_end=lambda: cutter.write(video.files.moments(segment)),
                 goes_on=progress,
             )
             if not is_whole:
@@ -210,7 +210,7 @@ class VideoJobs(JobSteps):
         """Note that the step in hand took too long; say whether it had not before: the machine may have been busy."""
         if self.step is None:
             return False
-        marker = video.late(self.step)
+        marker = video.files.late(self.step)
         if marker.exists():
             return False
         write_json(marker, {})
@@ -280,7 +280,7 @@ class VideoJobs(JobSteps):
             "tracks": len({track for each in video.seen() for track in (face.track for face in each.faces)}),
         }
         if video.inputs.annotate:
-            segments = [(video.rendered(number), each.ticks.tolist()) for number, each in enumerate(found)]
+            segments = [(video.files.rendered(number), each.ticks.tolist()) for number, each in enumerate(found)]
             entry["annotated"] = f"{video.name}/{ANNOTATED_VIDEO}"
             entry["sound"] = join(video.source, plan, segments, video.results / ANNOTATED_VIDEO)
         entry |= write_reports(video, facts)
@@ -297,7 +297,7 @@ class VideoJobs(JobSteps):
     def _say(self, job_id: str, video: VideoFolder) -> None:
         """Say what became of a video; what was only progress is forgotten, so that nothing counts twice."""
         parts: dict[str, Tally | None] = {f"{video.index}-plan": None}
-        if (video.path / "plan.json").exists():
+        if video.files.plan.exists():
             segments = range(len(video.plan.segments))
             parts |= dict.fromkeys(f"{video.index}-{step}-{number}" for step in _FORGOTTEN for number in segments)
         parts[str(video.index)] = tally_of(video.entry)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.errors import JobError
 from mien.files import atomic_file, write_json
+from mien.jobs.videofiles import VideoFiles
 from mien.pixels import Rgb
 from models.video.plan import Segment, Ticks, VideoLayout
 from models.video.read import ToRgb, ahead, read_segment
@@ -35,13 +36,13 @@ Boxes = Mapping[int, Sequence["Sighting"]]
 
 def choose(folder: Path, sightings: Sequence[Sighting]) -> None:
     """Store which sightings are wanted."""
-    write_json(folder / "moments.json", {"moments": [[each.frame, each.track] for each in sightings]})
+    write_json(VideoFiles(folder).wanted_moments, {"moments": [[each.frame, each.track] for each in sightings]})
 
 
 def wanted(folder: Path) -> set[tuple[int, str]]:
     """Return frame and track of the wanted sightings; raises JobError when they cannot be read."""
     try:
-        document = json.loads((folder / "moments.json").read_text())
+        document = json.loads(VideoFiles(folder).wanted_moments.read_text())
         return {(int(frame), str(track)) for frame, track in document["moments"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"the moments in {folder} cannot be read ({error}): queue the job again") from error

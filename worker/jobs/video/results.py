@@ -94,7 +94,7 @@ def _moments(video: VideoFolder) -> Iterator[Moment]:
         sightings = wanted_in(video, number, wanted)
         if not sightings:
             continue
-        path = video.moments(number)
+        path = video.files.moments(number)
         if not path.exists():  # nothing was rendered
             moments.cut_segment(video.source, video.plan, video.times, segment, sightings, path)
         by_place = {(each.frame, each.track): each for each in _flat(sightings.values())}

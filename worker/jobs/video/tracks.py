@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien.jobs.videofiles import VideoFiles
 from mien.types import Face
 from models.tracks.follow import VideoFaces
 from models.video.plan import VideoLayout
@@ -32,22 +33,17 @@ def follow_video(
     for segment in range(len(plan.segments)):
         if not goes_on():
             return None
-        found = Found.read(analysed(folder, segment))
+        found = Found.read(VideoFiles(folder).analysed(segment))
         faces = faces or VideoFaces(smoothing_ms, float(found.threshold))
         followed = [face for _, ticks, each in found.faces() for face in faces.follow(each, plan.seconds_at(ticks))]
-        Followed.of(followed).write(folder / "followed" / f"{segment}.npz")
+        Followed.of(followed).write(VideoFiles(folder).followed(segment))
     return faces
 
 
 def seen_in(folder: Path, plan: VideoLayout, segments: Sequence[int] | None = None) -> Iterator[Seen]:
     """Yield every analysed frame of a followed video, in order; or those of some segments."""
     for segment in range(len(plan.segments)) if segments is None else segments:
-        found = Found.read(analysed(folder, segment))
-        followed = Followed.read(folder / "followed" / f"{segment}.npz")
+        found = Found.read(VideoFiles(folder).analysed(segment))
+        followed = Followed.read(VideoFiles(folder).followed(segment))
         for number, ticks, faces in followed_faces(found, followed):
             yield Seen(number, plan.seconds_at(ticks), faces)
-
-
-def analysed(folder: Path, segment: int) -> Path:
-    """Return where the faces of a segment are stored."""
-    return folder / "analysed" / f"{segment}.npz"

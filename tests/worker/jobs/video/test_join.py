@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mien.errors import JobError, RuntimeMissing
+from mien.jobs.videofiles import VideoFiles
 from models.video.plan import write_plan
 from models.video.probe import probe
 from tests.support.clips import SquareFinder, decoded, make_clip, squares, turned
@@ -18,7 +19,7 @@ from worker.jobs.video.encode import choose_encoder
 from worker.jobs.video.found import Found
 from worker.jobs.video.join import join
 from worker.jobs.video.render import render_segment
-from worker.jobs.video.tracks import analysed, follow_video, seen_in
+from worker.jobs.video.tracks import follow_video, seen_in
 
 
 class Made:
@@ -32,7 +33,7 @@ class Made:
         for number, segment in enumerate(self.plan.segments):
             found = analyse_segment(clip, self.plan, times, segment, SquareFinder(), every=every)
             assert found is not None
-            found.write(analysed(folder, number))
+            found.write(VideoFiles(folder).analysed(number))
         assert follow_video(folder, self.plan, 400.0)
         self.segments = []
         for number, segment in enumerate(self.plan.segments):
@@ -40,7 +41,7 @@ class Made:
             encoder = encoder or choose_encoder()
             seen = list(seen_in(folder, self.plan))
             assert render_segment(clip, self.plan, times, segment, seen, path, encoder=encoder, every=every)
-            self.segments.append((path, Found.read(analysed(folder, number)).ticks.tolist()))
+            self.segments.append((path, Found.read(VideoFiles(folder).analysed(number)).ticks.tolist()))
         self.sound = join(clip, self.plan, self.segments, self.path)
 
     @property
