@@ -119,7 +119,7 @@ def evaluate(
 def _measure(
     data: LabelledData, wanted: EvaluationRequest, settings: Settings, report: Path | None, record: bool, as_json: bool
 ) -> None:
-    from cli.views.figures import Reading, print_figures
+    from cli.views.figures import PictureProgress, print_figures
     from mien.jobs.outputs import REPORT
     from models.evaluation.evaluate import with_figures
     from models.evaluation.measure import measure, recorded
@@ -128,8 +128,8 @@ def _measure(
 
     if report is not None:
         prepare_folder(report)
-    with Reading(len(data)) as reading:
-        evaluation = measure(data, wanted, settings, reading.show)
+    with PictureProgress(len(data)) as progress:
+        evaluation = measure(data, wanted, settings, progress.show)
     if record:
         source = settings.weights or weights_file.default_path()
         kept = recorded(evaluation.figures)

@@ -42,7 +42,7 @@ class Classifier:
         """Return the aligned crop that the net sees."""
         return align(rgb, face, self.weights.crop, self.weights.channels)
 
-    def read(self, crops: Sequence[Crop]) -> Answers:
+    def classify(self, crops: Sequence[Crop]) -> Answers:
         """Return what the net says of crops."""
         if not crops:
             return Answers(np.zeros((0, len(EMOTIONS))), np.zeros((0, 2)) if "va" in self.weights.heads else None)
@@ -55,11 +55,11 @@ class Classifier:
 
     def probabilities(self, crops: Sequence[Crop]) -> Probabilities:
         """Return calibrated probabilities of crops."""
-        return self.read(crops).probabilities
+        return self.classify(crops).probabilities
 
     def faces(self, found: Sequence[Detection], crops: Sequence[Crop]) -> list[Face]:
         """Return each detection with what the net says of its crop."""
-        shares, points = self.read(crops)
+        shares, points = self.classify(crops)
         if points is None:
             return [self.face(each, row) for each, row in zip(found, shares, strict=True)]
         return [

@@ -32,7 +32,7 @@ from mien.pixels import Grey, Rgb
 from mien.settings import Settings
 from models.classifier import Classifier
 from models.detect.detector import detector_of
-from models.evaluation.reader import FaceReader, Readings
+from models.evaluation.predictions import Predictions, Predictor
 from models.labelled.data import LabelledData, Pictures, part_of, read_labelled
 from models.nets import weights as weights_file
 from models.nets.weights import Weights
@@ -143,18 +143,18 @@ def measure(path: Path, weights: Weights, faces: int, scenes: Sequence[Scene] = 
     data = _some(part_of(read_labelled(path), "validation"), faces)
     backgrounds = tuple(cv2.resize(texture(name), (FRAME_WIDTH, FRAME_HEIGHT)) for name in TEXTURES)
     classifier = Classifier(weights, open_runtime(weights, "auto", threads=1))
-    crops = FaceReader(classifier, None).read(data.pictures).probabilities[0].argmax(axis=1)
-    reader = FaceReader(classifier, detector_of(Settings()))
+    crops = Predictor(classifier, None).predict(data.pictures).probabilities[0].argmax(axis=1)
+    predictor = Predictor(classifier, detector_of(Settings()))
     for scene in track(scenes, "scenes", console=Console(stderr=True)):
-        yield compare(scene, reader.read(Framed(data.pictures, scene, backgrounds)), crops, data.labels)
+        yield compare(scene, predictor.predict(Framed(data.pictures, scene, backgrounds)), crops, data.labels)
 
 
-def compare(scene: Scene, readings: Readings, crops: NDArray[np.int64], labels: NDArray[np.int64]) -> Row:
-    """Return how what was read in frames compares with what was read in crops [N] and with the labels [N]."""
-    found = ~np.isnan(readings.boxes[:, 0])
-    read = readings.probabilities[0][found].argmax(axis=1)
+def compare(scene: Scene, predictions: Predictions, crops: NDArray[np.int64], labels: NDArray[np.int64]) -> Row:
+    """Return how what was predicted in frames compares with what was predicted in crops [N] and with the labels [N]."""
+    found = ~np.isnan(predictions.boxes[:, 0])
+    predicted = predictions.probabilities[0][found].argmax(axis=1)
     truth, cropped = labels[found], crops[found]
-    accuracy, as_crops = _share(read == truth), _share(cropped == truth)
+    accuracy, as_crops = _share(predicted == truth), _share(cropped == truth)
     return Row(
         scene=scene.name,
         n=len(labels),
@@ -162,7 +162,7 @@ def compare(scene: Scene, readings: Readings, crops: NDArray[np.int64], labels: 
         accuracy=accuracy,
         as_crops=as_crops,
         cost=100 * (as_crops - accuracy),
-        same=_share(read == cropped),
+        same=_share(predicted == cropped),
     )
 
 

@@ -14,20 +14,20 @@ from rich.table import Table
 _FAILURES_SHOWN = 20
 
 
-class Reading:
-    """Progress on stderr while pictures are read; nothing where that is no terminal."""
+class PictureProgress:
+    """Progress on stderr while pictures are classified; nothing where that is no terminal."""
 
     def __init__(self, pictures: int) -> None:
         console = Console(stderr=True)
         columns = (
-            TextColumn("reading"),
+            TextColumn("classifying"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("pictures"),
             TimeRemainingColumn(),
         )
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task("reading", total=pictures)
+        self._task = self._progress.add_task("classifying", total=pictures)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -38,9 +38,9 @@ class Reading:
     ) -> None:
         self._progress.stop()
 
-    def show(self, read: int) -> None:
-        """Say how many pictures have been read."""
-        self._progress.update(self._task, completed=read)
+    def show(self, done: int) -> None:
+        """Say how many pictures have been classified."""
+        self._progress.update(self._task, completed=done)
 
 
 def print_figures(figures: Mapping[str, Any], as_json: bool, console: Console | None = None) -> None:

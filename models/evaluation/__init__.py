@@ -1,1 +1,1 @@
-"""Measures a classifier on labelled pictures: read, change, score, report. No TensorFlow here."""
+"""Measures a classifier on labelled pictures: classify, change, score, report. No TensorFlow here."""

@@ -14,7 +14,7 @@ from mien.types import VaSource
 from models.circumplex import project_all
 from models.evaluation.agreement import auroc, entropy, va_agreement
 from models.evaluation.changes import Change
-from models.evaluation.reader import Readings
+from models.evaluation.predictions import Predictions
 from models.evaluation.score import rounded, score_probabilities
 from models.labelled.data import LabelledData
 from models.nets.weights import Weights
@@ -41,28 +41,30 @@ def rule_of(weights: Weights) -> Rule:
     return Rule(weights.threshold, va=weights.va_source)
 
 
-def figures_of(data: LabelledData, readings: Readings, rule: Rule, changes: Sequence[Change] = ()) -> dict[str, Any]:
+def figures_of(
+    data: LabelledData, predictions: Predictions, rule: Rule, changes: Sequence[Change] = ()
+) -> dict[str, Any]:
     """Return the figures as JSON types.
 
-    Scored are readable pictures with an emotion; one without a face counts as wrong. Of `readings`, the first row of
+    Scored are readable pictures with an emotion; one without a face counts as wrong. Of `predictions`, the first row of
     probabilities is of the faces as they are, the others of `changes`, in their order. Raises InputError when not one
     picture could be read.
     """
-    scored = data.clear & readings.readable
+    scored = data.clear & predictions.readable
     if not scored.any():
-        first = next(iter(readings.failures.items()), None)
+        first = next(iter(predictions.failures.items()), None)
         why = f": {data.pictures.name(first[0])}: {first[1]}" if first else ""
         raise InputError(f"none of the {len(data)} pictures of {data.source} could be read{why}")
-    plain = settled(readings.probabilities[0])
+    plain = settled(predictions.probabilities[0])
     figures = score_probabilities(plain[scored], data.labels[scored], rule.threshold).to_dict()
     found = scored & ~np.isnan(plain[:, 0])
     correct = plain[found].argmax(axis=1) == data.labels[found]
     figures["accuracy_found"] = rounded(float(correct.mean())) if found.any() else None
-    figures["unreadable"] = len(readings.failures)
-    figures |= reject_figures(plain, data.labels, readings.readable, rule)
+    figures["unreadable"] = len(predictions.failures)
+    figures |= reject_figures(plain, data.labels, predictions.readable, rule)
     figures["curve"] = curve(plain[scored], data.labels[scored])
     figures["va_source"] = rule.va
-    measured = readings.points if rule.va == "measured" else None
+    measured = predictions.points if rule.va == "measured" else None
     figures["va"] = va_figures(data, project_all(plain) if measured is None else measured.round(4), rule)
     if data.copies is not None and (data.copies & scored).any() and (~data.copies & scored).any():
         kept = scored & ~data.copies
@@ -70,12 +72,12 @@ def figures_of(data: LabelledData, readings: Readings, rule: Rule, changes: Sequ
         figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "uar", "macro_f1")}
     if changes:
         figures["corruptions"] = [
-            _changed(change.name, settled(readings.probabilities[1 + number][scored]), data.labels[scored], figures)
+            _changed(change.name, settled(predictions.probabilities[1 + number][scored]), data.labels[scored], figures)
             for number, change in enumerate(changes)
         ]
     figures["failures"] = [
         {"path": data.pictures.name(row), "reason": reason}
-        for row, reason in sorted(readings.failures.items())[:FAILURES_LISTED]
+        for row, reason in sorted(predictions.failures.items())[:FAILURES_LISTED]
     ]
     return figures
 

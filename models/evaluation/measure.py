@@ -13,7 +13,7 @@ from models.classifier import Classifier
 from models.detect.detector import detector_of
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.figures import figures_of, rule_of
-from models.evaluation.reader import FaceReader, Listener
+from models.evaluation.predictions import Listener, Predictor
 from models.evaluation.report import Evaluation
 from models.labelled.data import LabelledData, default_split, part_of
 from models.labelled.ferplus import Split
@@ -72,7 +72,7 @@ def measure(
     detector = None if crops else detector_of(settings)
     changes = CORRUPTIONS if wanted.corruptions else ()
     views = (UNCHANGED, MIRROR, *SHIFTS) if wanted.tta else (UNCHANGED,)
-    readings = FaceReader(Classifier(weights, runtime), detector).read(
+    predictions = Predictor(Classifier(weights, runtime), detector).predict(
         data.pictures, (UNCHANGED, *changes), views, listen
     )
     rule = rule_of(weights)
@@ -81,9 +81,9 @@ def measure(
         **head_of(weights, data, split, detector.name if detector else "crops", settings.emotion_prior),
         "runtime": runtime.name,
         "tta": [view.name for view in views[1:]],
-        **figures_of(data, readings, rule, changes),
+        **figures_of(data, predictions, rule, changes),
     }
-    return Evaluation(data, readings, rule, figures, facts_of(figures))
+    return Evaluation(data, predictions, rule, figures, facts_of(figures))
 
 
 def head_of(weights: Weights, data: LabelledData, split: str, detector: str, prior: Prior) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def facts_of(figures: Mapping[str, Any]) -> list[str]:
         "Scored over all eight emotions, nothing rejected, a picture without a face counted as wrong.",
     ]
     if figures["no_face"] and figures["accuracy_found"] is not None:
-        facts.append(f"Of the faces that were found, {figures['accuracy_found']:.1%} were read rightly.")
+        facts.append(f"Of the faces that were found, {figures['accuracy_found']:.1%} were classified correctly.")
     if figures.get("tta"):
         facts.append(f"Test-time augmentation, averaged over one face: {', '.join(figures['tta'])}.")
     unclear = figures["reject"]["unclear"]

@@ -40,17 +40,17 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A face that was read wrongly: its picture, what people saw in it, what was read, and how surely."""
+    """A face that was classified wrongly: its picture, what people saw in it, what was predicted, and how surely."""
 
     crop: Rgb | Grey = field(repr=False)
     truth: str
-    read: str
+    predicted: str
     confidence: float
     path: str
 
 
 def confusion_matrix(confusion: NDArray[np.int64], missed: NDArray[np.int64] | None = None) -> Figure:
-    """Draw counts [8, 8] of truth by row and reading by column, coloured by their share of the row.
+    """Draw counts [8, 8] of truth by row and prediction by column, coloured by their share of the row.
 
     `missed` [8], pictures without a face, becomes a last column when there are any.
     """
@@ -69,7 +69,7 @@ def confusion_matrix(confusion: NDArray[np.int64], missed: NDArray[np.int64] | N
     names = [f"{name} ({total:,})" for name, total in zip(EMOTIONS, totals[:, 0], strict=True)]
     axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("read as")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("people saw")
     axes.grid(visible=False)
     axes.set_title("Confusion: counts, and shares of each row", loc="left")
@@ -165,7 +165,7 @@ def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def gallery(mistakes: Sequence[Mistake]) -> Figure:
-    """Draw faces that were read wrongly, the surest mistakes first."""
+    """Draw faces that were classified wrongly, the surest mistakes first."""
     rows = max(1, -(-len(mistakes) // GALLERY_COLUMNS))
     figure = Figure(figsize=(10.2, 2.15 * rows + 0.5), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -176,7 +176,9 @@ def gallery(mistakes: Sequence[Mistake]) -> Figure:
         if place < len(mistakes):
             mistake = mistakes[place]
             axes.imshow(mistake.crop, cmap="gray" if mistake.crop.ndim == 2 else None, vmin=0, vmax=255)
-            axes.set_title(f"{mistake.truth}\nread as {mistake.read} {mistake.confidence:.0%}", size=9, color=INK)
+            axes.set_title(
+                f"{mistake.truth}\nclassified as {mistake.predicted} {mistake.confidence:.0%}", size=9, color=INK
+            )
     return figure
 
 

@@ -24,7 +24,7 @@ from mien.types import EMOTIONS, UNCERTAIN
 from models.align import Square, cut
 from models.evaluation.figures import Rule, curve, settled
 from models.evaluation.page import page
-from models.evaluation.reader import Readings
+from models.evaluation.predictions import Predictions
 from models.labelled.data import LabelledData
 from models.labelled.names import UNCLEAR
 from models.pictures.picture import encode_jpeg
@@ -40,10 +40,10 @@ _CROP_SCALE = 1.4
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that a report tells: data, what was read in it, how it was decided, the figures, and words about it all."""
+    """All that a report tells: data, what was predicted, how it was decided, the figures, and words about it all."""
 
     data: LabelledData
-    readings: Readings
+    predictions: Predictions
     rule: Rule
     figures: Mapping[str, Any]
     facts: Sequence[str]
@@ -70,11 +70,11 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     """
     from models.evaluation import plots
 
-    figures, data, readings = evaluation.figures, evaluation.data, evaluation.readings
-    scored = data.clear & ~np.isnan(readings.probabilities[0, :, 0])
-    images = plots_of(figures, settled(readings.probabilities[0][scored]), data.labels[scored])
+    figures, data, predictions = evaluation.figures, evaluation.data, evaluation.predictions
+    scored = data.clear & ~np.isnan(predictions.probabilities[0, :, 0])
+    images = plots_of(figures, settled(predictions.probabilities[0][scored]), data.labels[scored])
     mistakes = worst_mistakes(evaluation)
-    title = "How well apparent emotions are read"
+    title = "How well apparent emotions are classified"
     files = {plot_name(name): png for name, png in images.items()}
     files[plot_name("mistakes")] = plots.png_of(plots.gallery(mistakes))
     files[FIGURES] = (json.dumps(figures, indent=1) + "\n").encode()
@@ -117,51 +117,51 @@ def plots_of(
 
 
 def worst_mistakes(evaluation: Evaluation, most: int = MISTAKES) -> list[Mistake]:
-    """Return the wrongly read faces that the classifier was surest of; pictures are read again for it."""
+    """Return the wrongly classified faces that the classifier was surest of; pictures are read again for it."""
     from models.evaluation.plots import Mistake
 
-    data, probabilities = evaluation.data, evaluation.readings.probabilities[0]
-    read, confidence = np.nan_to_num(probabilities).argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(data.clear & ~np.isnan(confidence) & (read != data.labels))
+    data, probabilities = evaluation.data, evaluation.predictions.probabilities[0]
+    predicted, confidence = np.nan_to_num(probabilities).argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(data.clear & ~np.isnan(confidence) & (predicted != data.labels))
     mistakes: list[Mistake] = []
     for row in wrong[np.argsort(-confidence[wrong], kind="stable")]:
         if len(mistakes) == most:
             break
         try:
-            crop = _crop(data.pictures.read(int(row)), evaluation.readings.boxes[row])
+            crop = _crop(data.pictures.read(int(row)), evaluation.predictions.boxes[row])
         except PictureError:  # gone since it was read
             continue
-        truth, seen = EMOTIONS[data.labels[row]], EMOTIONS[read[row]]
+        truth, seen = EMOTIONS[data.labels[row]], EMOTIONS[predicted[row]]
         mistakes.append(Mistake(crop, truth, seen, float(confidence[row]), data.pictures.name(int(row))))
     return mistakes
 
 
 def items_of(mistakes: Sequence[Mistake]) -> list[tuple[bytes, str, str]]:
-    """Return mistakes as a page shows them: the face as JPEG, what was read in it, and its path."""
+    """Return mistakes as a page shows them: the face as JPEG, what it was classified as, and its path."""
     return [
-        (jpeg_of(each.crop), f"{each.truth}, read as {each.read} ({each.confidence:.0%})", each.path)
+        (jpeg_of(each.crop), f"{each.truth}, classified as {each.predicted} ({each.confidence:.0%})", each.path)
         for each in mistakes
     ]
 
 
 def rows_of(evaluation: Evaluation) -> bytes:
-    """Return a CSV with a row for each picture: path, truth, what was read and how surely, or why not."""
+    """Return a CSV with a row for each picture: path, truth, what was predicted and how surely, or why not."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("path", "truth", "read", "label", "confidence", *EMOTIONS, "reason"))
-    data, readings = evaluation.data, evaluation.readings
+    data, predictions = evaluation.data, evaluation.predictions
     for row, label in enumerate(data.labels):
         truth = UNCERTAIN if label == UNCLEAR else EMOTIONS[label]
-        shares = readings.probabilities[0, row]
+        shares = predictions.probabilities[0, row]
         if np.isnan(shares[0]):
-            reason = readings.failures.get(row, "no face was found")
+            reason = predictions.failures.get(row, "no face was found")
             rows.writerow((data.pictures.name(row), truth, *[""] * (3 + len(EMOTIONS)), reason))
             continue
         confidence = float(shares.max())
-        read = EMOTIONS[int(shares.argmax())]
-        named = read if confidence >= evaluation.rule.threshold else UNCERTAIN
+        predicted = EMOTIONS[int(shares.argmax())]
+        named = predicted if confidence >= evaluation.rule.threshold else UNCERTAIN
         numbers = [f"{share:.6f}" for share in (confidence, *shares)]
-        rows.writerow((data.pictures.name(row), truth, read, named, *numbers, ""))
+        rows.writerow((data.pictures.name(row), truth, predicted, named, *numbers, ""))
     return text.getvalue().encode(errors="backslashreplace")
 
 

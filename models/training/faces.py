@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError, line_of
 from models.detect.detector import Detector
-from models.evaluation.reader import FaceCutter
+from models.evaluation.predictions import FaceCutter
 from models.labelled.data import LabelledData, read_labelled
 from models.labelled.ferplus import SPLITS, FaceSet, copies_of, face_set, read_npz, training_set
 from models.labelled.holdout import groups_of, held_out, prints_of

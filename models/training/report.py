@@ -47,14 +47,14 @@ def write_report(
 
 
 def worst_mistakes(faces: FaceSet, probabilities: NDArray[np.float64], most: int = MISTAKES) -> list[plots.Mistake]:
-    """Return the wrongly read validation faces that the classifier was surest of."""
-    read, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(read != faces.labels)
+    """Return the wrongly classified validation faces that the classifier was surest of."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != faces.labels)
     return [
         plots.Mistake(
             np.asarray(faces.pictures[row], np.uint8),
             EMOTIONS[faces.labels[row]],
-            EMOTIONS[read[row]],
+            EMOTIONS[predicted[row]],
             float(confidence[row]),
             f"validation face {row}",
         )

@@ -30,7 +30,7 @@ from mien.types import EMOTIONS, UNCERTAIN
 from models.classifier import Classifier
 from models.evaluation.figures import figures_of, rule_of
 from models.evaluation.measure import EvaluationRequest, facts_of, head_of
-from models.evaluation.reader import CropAnalyzer, Readings, main_face
+from models.evaluation.predictions import CropAnalyzer, Predictions, main_face
 from models.evaluation.report import Evaluation, write_report
 from models.labelled.data import FilePictures, LabelledData, default_split
 from models.labelled.names import UNCLEAR
@@ -127,7 +127,7 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
     labels, points = _truths(inputs)
     count = len(inputs.items)
     probabilities, boxes = np.full((1, count, len(EMOTIONS)), np.nan), np.full((count, 4), np.nan, np.float32)
-    read_points = np.full((count, 2), np.nan)
+    predicted_points = np.full((count, 2), np.nan)
     failures: dict[int, str] = {}
     tallies: dict[int, Tally] = {}
     for chunk in range(inputs.chunks):
@@ -140,7 +140,7 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
                 face = entry["faces"][main_face([tuple(each["box"]) for each in entry["faces"]])]
                 probabilities[0, row] = [face["probabilities"][name] for name in EMOTIONS]
                 boxes[row] = face["box"]
-                read_points[row] = face["valence"], face["arousal"]
+                predicted_points[row] = face["valence"], face["arousal"]
     settings = jobs.settings
     known = not np.isnan(points).all()
     data = LabelledData(
@@ -154,15 +154,15 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
         arousal=points[:, 1] if known else None,
     )
     weights = weights_file.load(settings.weights).under(settings.emotion_prior)
-    readings, rule = Readings(probabilities, boxes, failures, read_points), rule_of(weights)
+    predictions, rule = Predictions(probabilities, boxes, failures, predicted_points), rule_of(weights)
     detector = "crops" if inputs.options.get("crops") is True else settings.detector
     figures = {
         **head_of(weights, data, str(inputs.options.get("split", "all")), detector, settings.emotion_prior),
         "runtime": settings.runtime,
         "tta": [],
-        **figures_of(data, readings, rule),
+        **figures_of(data, predictions, rule),
     }
-    return Evaluation(data, readings, rule, figures, facts_of(figures)), tallies
+    return Evaluation(data, predictions, rule, figures, facts_of(figures)), tallies
 
 
 def inputs_of(data: LabelledData) -> list[Input]:

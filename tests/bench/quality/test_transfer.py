@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.quality.transfer import FRAME_HEIGHT, FRAME_WIDTH, Framed, Scene, compare
-from models.evaluation.reader import Readings
+from models.evaluation.predictions import Predictions
 from models.labelled.data import ArrayPictures
 
 SCENE = Scene("plain", 100, tilt_deg=0, noise=0, quality=95)
@@ -38,7 +38,7 @@ def test_only_faces_that_were_found_count() -> None:
     probabilities[0, :3] = np.eye(8)[[0, 1, 2]]
     boxes = np.zeros((4, 4), np.float32)
     boxes[3] = np.nan
-    row = compare(SCENE, Readings(probabilities, boxes, {}), np.array([0, 1, 3, 3]), np.array([0, 7, 3, 3]))
+    row = compare(SCENE, Predictions(probabilities, boxes, {}), np.array([0, 1, 3, 3]), np.array([0, 7, 3, 3]))
     assert (row.n, row.found) == (4, 0.75)
     assert (row.accuracy, row.as_crops) == pytest.approx((1 / 3, 2 / 3))
     assert row.cost == pytest.approx(100 / 3)

@@ -73,7 +73,7 @@ def test_the_page_needs_nothing_else_and_takes_no_name_for_markup(evaluation: Ev
 def test_the_worst_mistakes_come_first_and_are_wrong(evaluation: Evaluation) -> None:
     mistakes = worst_mistakes(evaluation, most=5)
     assert len(mistakes) == 5
-    assert all(mistake.truth != mistake.read for mistake in mistakes)
+    assert all(mistake.truth != mistake.predicted for mistake in mistakes)
     confidence = [mistake.confidence for mistake in mistakes]
     assert confidence == sorted(confidence, reverse=True)
     assert mistakes[0].crop.shape == (112, 112, 3)
@@ -136,7 +136,7 @@ def test_the_same_numbers_give_the_same_picture() -> None:
 def test_figures_of_a_training_make_a_page_too(evaluation: Evaluation) -> None:
     scores = score(np.eye(8, dtype=np.float32)[[HAPPY, SAD, SAD]] * 4, np.array([HAPPY, SAD, FEAR]))
     figures = scores.to_dict()
-    plain = evaluation.readings.probabilities[0][evaluation.data.clear & evaluation.readings.readable]
+    plain = evaluation.predictions.probabilities[0][evaluation.data.clear & evaluation.predictions.readable]
     images = plots_of(figures, plain[:3], np.array([HAPPY, SAD, FEAR]))
     assert list(images) == ["confusion", "reliability", "coverage"]
     text = page("Training", [], figures, images, [])

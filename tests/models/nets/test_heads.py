@@ -16,7 +16,7 @@ from mien.types import EMOTIONS, Detection, Face
 from models.circumplex import project
 from models.classifier import Classifier
 from models.evaluation.figures import rule_of
-from models.evaluation.reader import CropAnalyzer, FaceReader
+from models.evaluation.predictions import CropAnalyzer, Predictor
 from models.labelled.data import ArrayPictures
 from models.nets import graph
 from models.nets import weights as weights_file
@@ -107,14 +107,14 @@ def test_a_face_in_json_says_where_its_point_comes_from() -> None:
 def test_an_evaluation_reads_measured_points_too() -> None:
     classifier = Classifier(weights_with(WITH_VA), Says(*[0] * 8, 0.5, -0.5))
     pictures = ArrayPictures(np.zeros((3, 48, 48), np.uint8), ("a", "b", "c"))
-    readings = FaceReader(classifier, None).read(pictures)
-    assert readings.points is not None
-    assert readings.points.tolist() == [[0.5, -0.5]] * 3
+    predictions = Predictor(classifier, None).predict(pictures)
+    assert predictions.points is not None
+    assert predictions.points.tolist() == [[0.5, -0.5]] * 3
     assert rule_of(classifier.weights).va == "measured"
     faces, _ = CropAnalyzer(classifier).analyze_many(crops(1))
     assert (faces[0][0].valence, faces[0][0].va_source) == (0.5, "measured")
     plain = Classifier(weights_with(Architecture()), Says(*[0] * 8))
-    assert FaceReader(plain, None).read(pictures).points is None
+    assert Predictor(plain, None).predict(pictures).points is None
 
 
 def test_weights_remember_their_heads(tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_a_run_leaves_a_page_a_card_and_plots(tmp_path: Path) -> None:
 def test_the_surest_mistake_comes_first() -> None:
     validation = faces()
     mistakes = worst_mistakes(validation, opinions(validation.labels, 4), most=2)
-    assert [mistake.read for mistake in mistakes] == ["fear", "fear"]
+    assert [mistake.predicted for mistake in mistakes] == ["fear", "fear"]
     assert mistakes[0].confidence > mistakes[1].confidence

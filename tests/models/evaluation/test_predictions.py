@@ -12,7 +12,7 @@ from models.align import Square
 from models.classifier import Classifier
 from models.evaluation.changes import CORRUPTIONS, MIRROR, SHIFTS, UNCHANGED
 from models.evaluation.evaluate import logits_of
-from models.evaluation.reader import CropAnalyzer, FaceCutter, FaceReader, in_channels, main_face, whole
+from models.evaluation.predictions import CropAnalyzer, FaceCutter, Predictor, in_channels, main_face, whole
 from models.evaluation.score import softmax
 from models.labelled.data import ArrayPictures, read_labelled
 from models.labelled.ferplus import face_set, prepare, read_npz
@@ -53,35 +53,35 @@ def test_crops_are_read_as_training_reads_them(tmp_path: Path, classifier: Class
     expected = logits_of(classifier.runtime, face_set(read_npz(path), "test"), classifier.weights)
     data = read_labelled(path)
     rows = np.flatnonzero(data.split == 2)
-    found = FaceReader(classifier, None).read(data.pictures.take(rows)).probabilities[0]
+    found = Predictor(classifier, None).predict(data.pictures.take(rows)).probabilities[0]
     assert found == pytest.approx(softmax(expected, classifier.weights.temperature), abs=1e-5)
 
 
 def test_a_picture_does_not_depend_on_its_neighbours(classifier: Classifier, faces: ArrayPictures) -> None:
-    reader = FaceReader(classifier, None)
-    together = reader.read(faces, (UNCHANGED, *CORRUPTIONS)).probabilities
-    alone = reader.read(faces.take(np.array([0])), (UNCHANGED, *CORRUPTIONS)).probabilities
+    predictor = Predictor(classifier, None)
+    together = predictor.predict(faces, (UNCHANGED, *CORRUPTIONS)).probabilities
+    alone = predictor.predict(faces.take(np.array([0])), (UNCHANGED, *CORRUPTIONS)).probabilities
     assert together[:, 0] == pytest.approx(alone[:, 0], abs=1e-5)
 
 
 def test_two_runs_change_pictures_alike(classifier: Classifier, faces: ArrayPictures) -> None:
-    reader = FaceReader(classifier, None)
-    first, second = (reader.read(faces, CORRUPTIONS).probabilities for _ in range(2))
+    predictor = Predictor(classifier, None)
+    first, second = (predictor.predict(faces, CORRUPTIONS).probabilities for _ in range(2))
     assert (first == second).all()
     assert np.abs(first[4] - first[5]).max() > 1e-4
 
 
 def test_views_of_a_face_are_averaged(classifier: Classifier, faces: ArrayPictures) -> None:
-    reader = FaceReader(classifier, None)
-    both = reader.read(faces, views=(UNCHANGED, MIRROR)).probabilities[0]
+    predictor = Predictor(classifier, None)
+    both = predictor.predict(faces, views=(UNCHANGED, MIRROR)).probabilities[0]
     mirrored = ArrayPictures(faces.array[:, :, ::-1].copy(), faces.names)
-    apart = [reader.read(each).probabilities[0] for each in (faces, mirrored)]
+    apart = [predictor.predict(each).probabilities[0] for each in (faces, mirrored)]
     assert both == pytest.approx((apart[0] + apart[1]) / 2, abs=1e-5)
 
 
 def test_progress_reaches_the_number_of_pictures(classifier: Classifier, faces: ArrayPictures) -> None:
     heard: list[int] = []
-    FaceReader(classifier, None).read(faces.take(np.arange(70) % 8), listen=heard.append)
+    Predictor(classifier, None).predict(faces.take(np.arange(70) % 8), listen=heard.append)
     assert heard == [32, 64, 70]
 
 
@@ -89,9 +89,9 @@ def test_the_label_is_about_the_largest_face(classifier: Classifier, faces: Arra
     near, far = Detection((4, 4, 40, 40), 0.7), Detection((0, 0, 8, 8), 0.9)
     assert main_face([far.box, near.box]) == 1
     assert main_face([far.box, far.box]) == 0
-    found = FaceReader(classifier, Finds(far, near)).read(faces)  # type: ignore[arg-type]
+    found = Predictor(classifier, Finds(far, near)).predict(faces)  # type: ignore[arg-type]
     assert found.boxes[0].tolist() == [4, 4, 40, 40]
-    none = FaceReader(classifier, Finds()).read(faces)  # type: ignore[arg-type]
+    none = Predictor(classifier, Finds()).predict(faces)  # type: ignore[arg-type]
     assert np.isnan(none.probabilities).all()
     assert none.readable.all()
 
@@ -99,7 +99,7 @@ def test_the_label_is_about_the_largest_face(classifier: Classifier, faces: Arra
 def test_pictures_that_cannot_be_read_are_listed(tmp_path: Path, classifier: Classifier) -> None:
     folder = write_class_folders(tmp_path, {"happy": 4, "sad": 6}, each=2)
     (folder / "happy" / "1.png").write_bytes(b"")
-    found = FaceReader(classifier, None).read(read_labelled(folder).pictures)
+    found = Predictor(classifier, None).predict(read_labelled(folder).pictures)
     assert list(found.failures) == [1]
     assert "empty" in found.failures[1]
     assert found.readable.tolist() == [True, False, True, True]
@@ -112,7 +112,7 @@ def test_a_job_reads_crops_as_an_evaluation_does(classifier: Classifier) -> None
     faces, _ = CropAnalyzer(classifier).analyze_many(rgbs)
     for rgb, (face,) in zip(rgbs, faces, strict=True):
         pictures = ArrayPictures(rgb[np.newaxis], ("one",))
-        assert face.probabilities == pytest.approx(FaceReader(classifier, None).read(pictures).probabilities[0, 0])
+        assert face.probabilities == pytest.approx(Predictor(classifier, None).predict(pictures).probabilities[0, 0])
         assert face.box == (0, 0, rgb.shape[1], rgb.shape[0])
 
 

@@ -23,12 +23,12 @@ GROUP = 32
 """Pictures whose faces are classified together: large enough to fill batches, small enough for progress to move."""
 
 Listener = Callable[[int], None]
-"""Told how many pictures have been read."""
+"""Told how many pictures have been classified."""
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """What was read in N pictures under V changes.
+class Predictions:
+    """What the classifier says of N pictures under V changes.
 
     `probabilities` float64 [V, N, 8]: calibrated; a row of NaN where there is no face or no picture. `boxes` float32
     [N, 4]: the face in pixels of its picture, NaN where there is none. `failures`: why a picture could not be read.
@@ -99,22 +99,22 @@ class FaceCutter:
         return np.asarray(larger, np.uint8).reshape(self.side, self.side, self._channels)
 
 
-class FaceReader:
-    """Reads the face that each picture's label is about; without a detector, pictures are faces cut out already."""
+class Predictor:
+    """Classifies the face that each picture's label is about; without a detector, pictures are cut-out faces."""
 
     def __init__(self, classifier: Classifier, detector: Detector | None) -> None:
         self._classifier = classifier
         weights = classifier.weights
         self._cutter = FaceCutter(weights.crop, weights.channels, detector)
 
-    def read(
+    def predict(
         self,
         pictures: Pictures,
         changes: Sequence[Change] = (UNCHANGED,),
         views: Sequence[Change] = (UNCHANGED,),
         listen: Listener = lambda _: None,
-    ) -> Readings:
-        """Return what is read in each picture under each change; what `views` of a face say is averaged.
+    ) -> Predictions:
+        """Return the predictions for each picture under each change; those of several `views` of a face are averaged.
 
         `points` are those under the first change.
         A picture is decoded and searched for its face once, whatever the number of changes.
@@ -142,13 +142,13 @@ class FaceReader:
                 except (cv2.error, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
                     failures[row] = f"cannot be analysed: {line_of(error)}"
             if rows:
-                answers = self._classifier.read(crops)
+                answers = self._classifier.classify(crops)
                 shares = answers.probabilities.reshape(len(rows), len(changes), len(views), -1)
                 probabilities[:, rows] = shares.mean(axis=2).swapaxes(0, 1)
                 if points is not None and answers.points is not None:
                     points[rows] = answers.points.reshape(len(rows), len(changes), len(views), 2)[:, 0].mean(axis=1)
             listen(min(start + GROUP, count))
-        return Readings(probabilities, boxes, failures, points)
+        return Predictions(probabilities, boxes, failures, points)
 
     def _crop(self, picture: Rgb | Grey, square: Square, change: Change, view: Change, row: int) -> Crop:
         """Return the crop that the net sees."""
