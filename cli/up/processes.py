@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from typing import IO, Any, cast
 from cli.up.lines import SYSTEM, Lines
 
 _KILL_AFTER_S = 2.0
+_LOOK_FOR_SIGNALS_S = 0.2
 _LAST_LINES_S = 1.0
 
 
@@ -90,13 +92,14 @@ class LocalProcesses:
 
     As a context manager it handles SIGINT and SIGTERM: the first one asks everything to end, the next one kills.
     `stopping` is set when everything is asked to end. All that changes happens on the thread of `run`, one thing after
-    the other: other threads, and the handlers of signals, hand it what there is to do.
+    the other: other threads hand it what there is to do, and it looks for signals five times a second.
     """
 
     def __init__(self, lines: Lines) -> None:
         self.stopping = threading.Event()
         self._lines = lines
-        self._to_do: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._to_do: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._signals: deque[signal.Signals] = deque()
         self._running: list[Process] = []
         self._by_signal = False
         self._kill_at_s: float | None = None
@@ -127,10 +130,11 @@ class LocalProcesses:
         return self._by_signal
 
     def _do_next(self) -> None:
-        timeout_s = None if self._kill_at_s is None else max(0.0, self._kill_at_s - time.monotonic())
-        try:
-            self._to_do.get(timeout=timeout_s)()
-        except queue.Empty:
+        with contextlib.suppress(queue.Empty):
+            self._to_do.get(timeout=_LOOK_FOR_SIGNALS_S)()
+        while self._signals:
+            self._signalled(self._signals.popleft())
+        if self._kill_at_s is not None and time.monotonic() >= self._kill_at_s:
             self._kill()
 
     def _start(self, command: Command) -> None:
@@ -148,8 +152,9 @@ class LocalProcesses:
             self._stop()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        # Only `put` of a SimpleQueue is safe here: the handler may stand in the middle of anything else.
-        self._to_do.put(partial(self._signalled, signal.Signals(number)))
+        # The handler may stand in the middle of anything, where taking a lock could wait for itself. And nothing here
+        # could wake `run`: a signal that comes right before it waits does not interrupt the wait. So it looks itself.
+        self._signals.append(signal.Signals(number))
 
     def _signalled(self, number: signal.Signals) -> None:
         self._lines.write(SYSTEM, f"{number.name} received")
