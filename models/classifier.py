@@ -53,10 +53,6 @@ class Classifier:
             None if points is None else points.astype(np.float64),
         )
 
-    def probabilities(self, crops: Sequence[Crop]) -> Probabilities:
-        """Return calibrated probabilities of crops."""
-        return self.classify(crops).probabilities
-
     def faces(self, found: Sequence[Detection], crops: Sequence[Crop]) -> list[Face]:
         """Return each detection with what the net says of its crop."""
         shares, points = self.classify(crops)

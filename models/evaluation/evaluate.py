@@ -55,11 +55,6 @@ def figures_of(logits: NDArray[np.float32], faces: FaceSet, weights: Weights) ->
     return figures
 
 
-def evaluate(weights: Weights, faces: FaceSet, runtime: RuntimeName = "auto", threads: int = 1) -> dict[str, Any]:
-    """Return `figures_of` what a runtime computes. Raises RuntimeMissing when it is not installed."""
-    return figures_of(logits_of(open_runtime(weights, runtime, threads=threads), faces, weights), faces, weights)
-
-
 def calibrated(weights: Weights, validation: FaceSet, runtime: RuntimeName = "auto", threads: int = 1) -> Weights:
     """Return the weights with temperature, threshold and validation figures found on what a runtime computes.
 

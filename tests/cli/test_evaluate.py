@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from cli.evaluate import evaluate
 from mien.errors import InputError, SettingsError
 from models.nets import weights as weights_file
-from models.training.exporting.export import random_weights
 from tests.support.labelled_pictures import write_class_folders, write_portraits
 from tests.support.tiny_faces import write_npz
+from tests.support.weights import random_weights
 
 
 @pytest.fixture

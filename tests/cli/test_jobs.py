@@ -15,8 +15,8 @@ from models.evaluation.measure import EvaluationRequest, chosen_part, measure
 from models.evaluation.report import Evaluation, write_report
 from models.labelled.data import read_labelled
 from models.nets import weights as weights_file
-from models.training.exporting.export import random_weights
 from tests.support.labelled_pictures import write_class_folders
+from tests.support.weights import random_weights
 
 
 class Terminal:

@@ -27,7 +27,7 @@ from mien.settings import Settings
 from models.nets import weights as weights_file
 from models.pictures.photo import Photo
 from models.training import checkpoint
-from models.training.exporting.export import random_weights
+from tests.support.weights import random_weights
 
 ROOT = Path(__file__).parents[2]
 

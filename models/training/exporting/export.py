@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.nets import graph
-from models.nets.architecture import Architecture, array_shapes
+from models.nets.architecture import Architecture
 from models.nets.weights import CropGeometry, Weights
 
 
@@ -39,14 +38,3 @@ def to_weights(
         licence=licence,
         heads=architecture.heads,
     )
-
-
-def random_weights(architecture: Architecture | None = None, seed: int = 0) -> Weights:
-    """Return an untrained set of weights, for tests and for measuring speed; the same seed gives the same bytes."""
-    architecture = architecture or Architecture()
-    rng = np.random.default_rng(seed)
-    arrays = {
-        name: rng.normal(1.0 if name.endswith((".norm.weight", ".gamma")) else 0.0, 0.1, shape).astype(np.float16)
-        for name, shape in array_shapes(architecture).items()
-    }
-    return to_weights(arrays, architecture, f"random-{architecture.variant}", licence="MIT")

@@ -21,13 +21,13 @@ from models.comparing import compare as comparing
 from models.comparing.compare import PLOT_NAME, ROWS_NAME, TABLE_NAME, Comparison, Row, measure, scatter
 from models.comparing.timing import RUNTIMES
 from models.nets import weights as weights_file
-from models.training.exporting.export import random_weights
 from models.training.plan import Listener, TrainingPlan
 from models.training.request import TrainingRequest
 from models.training.run import Finished
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz
+from tests.support.weights import random_weights
 
 TWO = {name: EMOTIONS.index(name) for name in ("happy", "sad")}
 

@@ -9,15 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.errors import InputError
-from models.evaluation.evaluate import calibrated, evaluate, logits_of
+from models.evaluation.evaluate import calibrated, logits_of
 from models.labelled.ferplus import face_set, read_npz
 from models.nets import weights as weights_file
 from models.nets.architecture import Architecture
 from models.runtimes.choose import open_runtime
 from models.training import checkpoint
-from models.training.exporting.export import random_weights
 from models.training.run import best_arrays
 from tests.support.tiny_faces import write_npz
+from tests.support.weights import evaluate, random_weights
 
 
 @pytest.fixture(scope="module")

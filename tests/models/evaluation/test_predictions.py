@@ -18,9 +18,9 @@ from models.labelled.data import ArrayPictures, read_labelled
 from models.labelled.ferplus import face_set, prepare, read_npz
 from models.nets.weights import CropGeometry
 from models.runtimes.choose import open_runtime
-from models.training.exporting.export import random_weights
 from tests.support.labelled_pictures import write_class_folders
 from tests.support.tiny_faces import picture, write_npz
+from tests.support.weights import random_weights
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from models.evaluation.report import Evaluation, plots_of, prepare_folder, rows_
 from models.evaluation.score import score
 from models.labelled.data import read_labelled
 from models.nets import weights as weights_file
-from models.training.exporting.export import random_weights
 from tests.support.labelled_pictures import write_class_folders
+from tests.support.weights import random_weights
 
 HAPPY, SAD, FEAR = (EMOTIONS.index(name) for name in ("happy", "sad", "fear"))
 

@@ -10,7 +10,8 @@ import pytest
 from models.nets import graph
 from models.nets.architecture import FAMILY, STEMS, Architecture, array_shapes
 from models.runtimes.choose import open_runtime
-from models.training.exporting.export import random_weights, to_weights
+from models.training.exporting.export import to_weights
+from tests.support.weights import random_weights
 
 if TYPE_CHECKING:
     import keras

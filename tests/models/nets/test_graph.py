@@ -10,7 +10,7 @@ from mien.errors import WeightsError
 from models.nets import graph
 from models.nets.architecture import FAMILY, STEMS, Architecture, array_shapes, sides
 from models.runtimes.choose import open_runtime
-from models.training.exporting.export import random_weights
+from tests.support.weights import random_weights
 
 
 @pytest.fixture(scope="module")

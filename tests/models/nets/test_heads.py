@@ -25,7 +25,7 @@ from models.nets.heads import EMOTION, EMOTION_VA, heads_named, logits_in, outpu
 from models.nets.weights import Weights
 from models.runtimes.choose import open_runtime
 from models.runtimes.interface import Faces, Logits
-from models.training.exporting.export import random_weights
+from tests.support.weights import random_weights
 
 WITH_VA = Architecture(heads=EMOTION_VA)
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
@@ -92,7 +92,7 @@ def test_a_measured_point_is_taken_and_clipped_and_leaves_the_emotions_alone() -
 def test_no_crops_are_no_faces(architecture: Architecture) -> None:
     classifier = Classifier(weights_with(architecture), Says())
     assert classifier.faces([], []) == []
-    assert classifier.probabilities([]).shape == (0, 8)
+    assert classifier.classify([]).probabilities.shape == (0, 8)
 
 
 def test_a_face_in_json_says_where_its_point_comes_from() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluation.evaluate import evaluate
 from models.evaluation.score import softmax
 from models.labelled.ferplus import FerPlus, face_set, prepare, read_npz
 from models.nets import graph
 from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
 from models.training.exporting import fidelity
+from tests.support.weights import evaluate
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,10 +12,10 @@ import pytest
 from mien.errors import WeightsError
 from models.nets import weights as weights_file
 from models.runtimes.choose import open_runtime
-from models.training.exporting.export import random_weights
 from models.training.exporting.fidelity import BFLOAT16, FACES, HALF, Fidelity, check, fidelity, write_openvino
 from tests.support.paths import ROOT
 from tests.support.tiny_faces import write_npz
+from tests.support.weights import random_weights
 
 
 def test_the_largest_difference_and_the_share_of_equal_classes_are_counted() -> None:

@@ -180,7 +180,7 @@ class TestLoss:
         from models.nets.architecture import Architecture
         from models.nets.heads import EMOTION_VA
         from models.runtimes.choose import open_runtime
-        from models.training.exporting.export import random_weights
+        from tests.support.weights import random_weights
 
         weights = random_weights(Architecture(heads=EMOTION_VA))
         faces = np.random.default_rng(2).uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)

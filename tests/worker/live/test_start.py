@@ -34,7 +34,7 @@ def weights_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if weights.default_path().is_file():
         return weights.default_path()
     pytest.importorskip("onnx")
-    from models.training.exporting.export import random_weights
+    from tests.support.weights import random_weights
 
     return weights.save(random_weights(), tmp_path_factory.mktemp("weights") / "random.zip")
 
