@@ -52,7 +52,7 @@ def clean(
     """Find labels that are probably wrong: a list, a page of pictures, and the data without them to train on.
 
     That is cleaned.npz for an npz, cleaned.csv for a folder or a CSV, whose other columns are kept. Each picture is
-    judged by a classifier that was trained on the other parts of the data. The same command again goes on where a run
+    judged by a classifier that was trained on the other parts of the data. The same command again resumes a run that
     was stopped; other data or other options for the trainings need another --out.
 
     Example: [bold]mien clean faces/ --out cleaned[/bold]

@@ -29,8 +29,8 @@ def compare(
 ) -> None:
     """Train and score several backbones on the same data, schedule and minutes, and name the best inside the budget.
 
-    Writes comparison.md, comparison.csv and comparison.png into --out. A comparison that was stopped goes on where it
-    was, with the same command or with more backbones; on other data or with other options it needs another --out.
+    Writes comparison.md, comparison.csv and comparison.png into --out. A comparison that was stopped resumes
+    with the same command or with more backbones; on other data or with other options it needs another --out.
 
     Example: [bold]mien compare ferplus.npz --backbone convnext-atto --backbone mobilenetv2 --minutes-each 20[/bold]
     """

@@ -103,7 +103,7 @@ def export(
     form: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="What is written.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", help="File to write; without it, to standard output.")] = None,
 ) -> None:
-    """Write the results of a job as one table or document, whatever it has finished so far.
+    """Write the results of a job, or what it has finished so far, as one table or document.
 
     Example: [bold]mien jobs export 3f2a… --format parquet --to faces.parquet[/bold]
     """

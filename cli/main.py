@@ -25,7 +25,7 @@ from mien.machine import limit_library_threads
 
 app = typer.Typer(
     name="mien",
-    help="Reads the apparent emotion of every face: live from any number of cameras, and from photos and videos.",
+    help="Classifies the apparent emotion of every face: live from any number of cameras, and in photos and videos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -40,7 +40,7 @@ app.add_typer(jobs.app, name="jobs")
 
 @app.callback(invoke_without_command=True)
 def version(show: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
-    """Reads the apparent emotion of every face: live from any number of cameras, and from photos and videos.
+    """Classifies the apparent emotion of every face: live from any number of cameras, and in photos and videos.
 
     Example: [bold]mien up[/bold], then open the address that it prints.
     """

@@ -32,7 +32,7 @@ def photo(
         ),
     ] = None,
 ) -> None:
-    """Read the apparent emotion of every face in pictures, and write each picture with its faces drawn in.
+    """Classify the apparent emotion of every face in pictures, and write each picture with its faces drawn in.
 
     Ends with 0 when all pictures were read, with 1 when some were not, with 2 when no such file exists.
 

@@ -13,11 +13,11 @@ app = typer.Typer(help="Queue photo jobs; `mien jobs work` (or `mien up`) works 
 
 # Paragraphs without line breaks: the terminal decides where lines end.
 ABOUT = (
-    "Read the apparent emotion of every face in pictures: results are tables, JSON and annotated pictures."
+    "Classify the apparent emotion of every face in pictures: results are tables, JSON and annotated pictures."
     "\n\nEach picture is read once, however often it is named. In folders, patterns and archives the usual endings"
     " count (.jpg .png .webp .heic .avif .tif .bmp .gif); a file that is named counts whatever its ending. What cannot"
     " be read is a row of its own in the results, with the reason."
-    "\n\nHow to sign in to S3 and the like is told to `mien jobs work` by its environment (AWS_ACCESS_KEY_ID,"
+    "\n\nCredentials for S3 and the like belong in the environment of `mien jobs work` (AWS_ACCESS_KEY_ID,"
     " AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, …), never in an address."
     "\n\nEnds with 0 when all pictures were read, with 1 when some were not, with 2 on wrong usage."
 )
@@ -53,7 +53,7 @@ def enqueue(
         typer.Option(
             "--list",
             metavar="FILE",
-            help="Text file of paths or addresses, one a line, # for remarks; - is standard input; may be repeated.",
+            help="Text file of paths or addresses, one a line, # for comments; - is standard input; may be repeated.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
@@ -69,7 +69,7 @@ def enqueue(
         typer.Option("--priority", metavar="|".join(PRIORITIES), help="Jobs of higher priority go first."),
     ] = "normal",
     webhook: Annotated[
-        str, typer.Option("--webhook", metavar="URL", help="Address that is told the outcome when the job has ended.")
+        str, typer.Option("--webhook", metavar="URL", help="Address that gets the job as JSON when it has ended.")
     ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job has ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

@@ -91,7 +91,7 @@ def train(
     ] = Path("runs/atto"),
     name: Annotated[str, typer.Option(help="Name of the weights.", rich_help_panel=_RUN)] = "ferplus-atto",
     resume: Annotated[
-        bool, typer.Option(help="Go on from the checkpoint in --out, if there is one.", rich_help_panel=_RUN)
+        bool, typer.Option(help="Resume from the checkpoint in --out, if there is one.", rich_help_panel=_RUN)
     ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Most passes over the data.", rich_help_panel=_RUN)] = 60,
     minutes: Annotated[
@@ -178,8 +178,8 @@ def train(
 ) -> None:
     """Train a classifier and write its weights, calibrated on the validation split, into --out.
 
-    With --weights it is transfer learning: first the head alone, then also the last layers of the backbone. A run that
-    was killed at any moment goes on with --resume.
+    With --weights it is transfer learning: first the head alone, then also the last layers of the backbone. A killed
+    run resumes with --resume.
 
     Valence and arousal are projected from the probabilities of the emotions, unless --heads emotion,va trains a head
     that measures them from a CSV with both columns; every result says which.

@@ -32,11 +32,13 @@ def enqueue(
         str,
         typer.Option("--priority", metavar="|".join(PRIORITIES), help="Jobs of higher priority go first."),
     ] = "normal",
-    webhook: Annotated[str, typer.Option("--webhook", help="Address that is told when the job has ended.")] = "",
+    webhook: Annotated[
+        str, typer.Option("--webhook", help="Address that gets the job as JSON when it has ended.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job has ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Read the apparent emotion of every face in videos, over time.
+    """Classify the apparent emotion of every face in videos, over time.
 
     For each video: an annotated MP4, a table, a plot, a report, a contact sheet of clear moments, and a summary.
     Ends with 0 when all videos were read to their end, with 1 when some were not.

@@ -13,10 +13,10 @@ def work(
         int | None, typer.Option(min=0, help="Threads of inference; 0, the default: as few as hold the frame budget.")
     ] = None,
     tune: Annotated[
-        str | None, typer.Option(help="auto: save work under load; off: everything on every frame.")
+        str | None, typer.Option(help="auto: save work under load; off: analyse every frame in full.")
     ] = None,
     scan_ms: Annotated[
-        float | None, typer.Option(min=0, help="Time between two searches of whole frames; 0: every frame.")
+        float | None, typer.Option(min=0, help="Time until faces are detected in a whole frame again; 0: every frame.")
     ] = None,
     classify_ms: Annotated[
         float | None, typer.Option(min=0, help="Time until a followed face is classified again; 0: on every frame.")
@@ -33,9 +33,9 @@ def work(
     ] = None,
     metrics_host: Annotated[str, typer.Option(help="Address to serve Prometheus metrics on.")] = "127.0.0.1",
 ) -> None:
-    """Read the faces of live cameras, until Ctrl-C. Start as many as you like: they share the cameras.
+    """Detect and classify the faces of live cameras, until Ctrl-C. Start as many as you like: they share the cameras.
 
-    What a worker saves under load, and why, `mien doctor` and its log say; what is given here stays as it is.
+    `mien doctor` and the worker's log say what it saves under load, and why. Options given here always win.
 
     Example: [bold]mien work --threads 2 --detector yunet[/bold]
     """

@@ -46,14 +46,16 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the dashboard listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the dashboard listens on.")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="Further names in the Host header that the dashboard answers to, beside the loopback ones."
+        (), description="Names in the Host header that the dashboard accepts, in addition to the loopback ones."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     log_format: Literal["text", "json"] = Field("text", description="Logs for people or for machines.")
 
     budget_ms: float = Field(40.0, gt=0, le=10_000, description="Time from capture to result that counts as on time.")
     live_backlog: int = Field(8, ge=1, le=1000, description="Unread frames of a live camera before any is trimmed.")
-    lossless_backlog: int = Field(64, ge=1, le=10_000, description="Frames that a lossless camera lets wait.")
+    lossless_backlog: int = Field(
+        64, ge=1, le=10_000, description="Unread frames of a lossless camera before its producer waits."
+    )
     starve_ms: float = Field(
         250.0, ge=0, description="A camera without a result for this long gets its newest frame analysed, even if late."
     )
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
         SMALLEST_FACE_PX,
         ge=16,
         le=720,
-        description="Smallest face to find, in a frame 720 pixels high; when it is given, no plan makes it coarser.",
+        description="Smallest face to detect, in a frame 720 pixels high; when it is set, no savings plan raises it.",
     )
     yunet: Path | None = Field(None, description="File of the YuNet detector.")
     weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
@@ -87,17 +89,17 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=256,
-        description="Threads of inference in one worker; 0: chosen by measuring, 1 outside live workers.",
+        description="Threads of inference in one worker; 0: live workers measure and choose, all else uses 1.",
     )
     tune: Literal["auto", "off"] = Field(
         "auto",
-        description="Whether live workers save work when a machine needs it; off: everything on every frame.",
+        description="auto: live workers save work under load; off: they analyse every frame in full.",
     )
     scan_ms: float | None = Field(
         None,
         ge=0,
         le=10_000,
-        description="Time between two searches of whole live frames for faces; 0: every frame; empty: as `tune` says.",
+        description="Time until faces are detected in a whole live frame again; 0: every frame; empty: as `tune` says.",
     )
     classify_ms: float | None = Field(
         None,

@@ -89,29 +89,29 @@ class Way:
 
     @property
     def is_promised(self) -> bool:
-        """Whether the targets hold for it: for plans that a worker chooses before it searches more coarsely."""
+        """Whether the targets hold for it: for plans that a worker chooses before it detects only larger faces."""
         return self.plan.smallest_face_px <= SMALLEST_FACE_PX and self.plan.classify_ms <= PROMISED_CLASSIFY_MS
 
 
 SAVINGS = (
-    Way("scan every 80 ms", SavingsPlan(scan_ms=80)),
-    Way("scan every 120 ms", SavingsPlan(scan_ms=120)),
-    Way("scan every 160 ms", SavingsPlan(scan_ms=160)),
+    Way("detect every 80 ms", SavingsPlan(scan_ms=80)),
+    Way("detect every 120 ms", SavingsPlan(scan_ms=120)),
+    Way("detect every 160 ms", SavingsPlan(scan_ms=160)),
     Way("… and nobody watches", SavingsPlan(scan_ms=160), is_watched=False),
     Way("classify every 80 ms", SavingsPlan(classify_ms=80)),
     Way("classify every 120 ms", SavingsPlan(classify_ms=120)),
     Way("classify every 200 ms", SavingsPlan(classify_ms=200)),
     Way("faces from 64 px", SavingsPlan(smallest_face_px=64)),
     Way("faces from 96 px", SavingsPlan(smallest_face_px=96)),
-    Way("scan 80", SavingsPlan(80, 80)),
-    Way("scan 120", SavingsPlan(120, 120)),
-    Way("scan 160, classify 120", SavingsPlan(160, 120)),
+    Way("detect 80", SavingsPlan(80, 80)),
+    Way("detect 120", SavingsPlan(120, 120)),
+    Way("detect 160, classify 120", SavingsPlan(160, 120)),
     Way("… and nobody watches", SavingsPlan(160, 120), is_watched=False),
-    Way("scan 160, classify 200", SavingsPlan(160, 200)),
-    Way("scan 160, classify 120, from 64 px", SavingsPlan(160, 120, 64)),
-    Way("scan 160, classify 120, from 96 px", SavingsPlan(160, 120, 96)),
+    Way("detect 160, classify 200", SavingsPlan(160, 200)),
+    Way("detect 160, classify 120, from 64 px", SavingsPlan(160, 120, 64)),
+    Way("detect 160, classify 120, from 96 px", SavingsPlan(160, 120, 96)),
 )
-"""Each saving alone, then together. A coarser search misses small faces: no saving like the others, and no promise."""
+"""Each saving alone, then together. Detecting only larger faces misses small ones, so it comes with no promise."""
 
 TWICE = (Way("everything", EVERYTHING, times=2), Way("identical frames", SavingsPlan(classify_ms=1), times=2))
 """Every frame comes twice, as from a camera that shows 12.5 pictures a second at 25 fps."""
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configure_logs("warning")
     machine = describe()
     clips = load_clips(given.demo_media, None if given.smoke else given.media, 75 if given.smoke else given.frames)
-    ways = (Way("scan 160, classify 120", SavingsPlan(160, 120)),) if given.smoke else SAVINGS
+    ways = (Way("detect 160, classify 120", SavingsPlan(160, 120)),) if given.smoke else SAVINGS
     analyzer = open_analyzer(Settings())
     document: dict[str, Any] = {"machine": machine, "fps": FPS, "clips": {}}
     console = Console(stderr=given.json, width=None if sys.stdout.isatty() else 140)

@@ -118,7 +118,7 @@ def _plan(each: Forecast) -> Padding:
         Text(count(each.cameras, "camera"), "bold"),
         Text.assemble((choice.plan.words, "bold"), (f"  (level {choice.level})", "dim")),
     )
-    load = f"{count(each.workers, 'worker')}, each {choice.busy:.0%} busy, dearest frame {choice.worst_ms:.0f} ms"
+    load = f"{count(each.workers, 'worker')}, each {choice.busy:.0%} busy, slowest frame {choice.worst_ms:.0f} ms"
     table.add_row("", "", Text(load))
     table.add_row("", "", Text(choice.why, "dim"))
     return Padding(table, (0, 0, 0, 2))

@@ -58,7 +58,7 @@ export class Evaluation {
       });
       return el("tr", {}, el("th", { scope: "row" }, this.emotions[truth]), ...cells);
     });
-    byId("confusion").replaceChildren(el("caption", { class: "visually-hidden" }, "Rows: what people saw. Columns: what was read."), el("thead", {}, head), el("tbody", {}, ...rows));
+    byId("confusion").replaceChildren(el("caption", { class: "visually-hidden" }, "Rows: what people saw. Columns: how it was classified."), el("thead", {}, head), el("tbody", {}, ...rows));
   }
 
   perClass(figures) {

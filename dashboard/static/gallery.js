@@ -78,7 +78,7 @@ export class Gallery {
     const asked = byId("emotion").value !== "" || byId("from").value !== "1";
     byId("pictures-box").hidden = !this.items.length && !asked && !this.job.done;
     byId("more").hidden = this.cursor === null;
-    setText(byId("more"), this.items.length ? "Show more" : "Search on");
+    setText(byId("more"), this.items.length ? "Show more" : "Keep looking");
     byId("no-pictures").hidden = this.items.length > 0;
     const nothing = asked ? "No such picture here." : isActive(this.job) ? "The first pictures show up when their chunk is finished." : "No picture was read.";
     setText(byId("no-pictures"), this.cursor !== null && !this.items.length ? "None among the first pictures." : nothing);

@@ -23,6 +23,6 @@ function wordsFor(screen, camera) {
 export function warn(overview) {
   if (overview.error) banner(overview.error);
   else if (overview.workers === 0 && overview.cameras.some((camera) => camera.state === "live")) {
-    banner("No worker is running, so no face is read. Start one: mien work");
+    banner("No worker is running, so no face is detected. Start one: mien work");
   } else banner("");
 }

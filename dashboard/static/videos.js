@@ -99,8 +99,8 @@ export class Videos {
   notYet(video) {
     const words = {
       failed: video.reason,
-      queued: isActive(this.job) ? "Waits for its turn." : "Was not begun. Retry goes on with it.",
-    }[video.state] ?? (isActive(this.job) ? `${video.state[0].toUpperCase()}${video.state.slice(1)}: ${Math.floor(video.progress * 100)} %. The video, its timeline and report show up here when it is finished.` : "Was left in the middle. Retry goes on where it was.");
+      queued: isActive(this.job) ? "Waits for its turn." : "Was not begun. Retry begins it.",
+    }[video.state] ?? (isActive(this.job) ? `${video.state[0].toUpperCase()}${video.state.slice(1)}: ${Math.floor(video.progress * 100)} %. The video, its timeline and report show up here when it is finished.` : "Was left unfinished. Retry resumes it.");
     return el("div", { class: "card-box" }, el("div", { class: "card-head" }, el("h3", {}, nameOf(video))), el("p", { class: video.state === "failed" ? "alert-line" : "muted" }, words));
   }
 
@@ -108,7 +108,7 @@ export class Videos {
     const film = there.get("annotated.mp4");
     const title = el("div", { class: "card-head" }, el("h3", {}, nameOf(video)));
     const broken = video.reason ? el("p", { class: "alert-line" }, video.reason) : "";
-    if (!film) return el("div", { class: "card-box" }, title, el("p", { class: "muted" }, "This job was asked not to draw the faces in."), broken);
+    if (!film) return el("div", { class: "card-box" }, title, el("p", { class: "muted" }, "This job draws no annotated video."), broken);
     const player = el("video", { class: "player", src: this.address(film), controls: true, preload: "metadata", playsinline: true, "aria-label": `${nameOf(video)}, with the faces marked` });
     const box = el("div", { class: "card-box player-box" }, player, broken);
     player.addEventListener("error", () => box.append(el("p", { class: "alert-line" }, "This browser cannot play the video. Download it instead.")));
@@ -119,7 +119,7 @@ export class Videos {
     if (!summary) return null;
     const { video, overall } = summary;
     const facts = [
-      ["Length", duration(video.seconds)], ["Size", `${video.width} × ${video.height}`], ["Frames read", count(video.analysed)],
+      ["Length", duration(video.seconds)], ["Size", `${video.width} × ${video.height}`], ["Frames analysed", count(video.analysed)],
       ["Faces over time", count(summary.tracks.length)], ["Most at once", count(summary.most_faces_at_once)],
       ["Frames without a face", percent(summary.no_face_share)], ["Mostly", overall.emotion ?? "–"],
       ["Valence", signed(overall.valence)], ["Arousal", signed(overall.arousal)], ["Changes", count(overall.changes)],

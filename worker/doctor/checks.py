@@ -25,7 +25,7 @@ from worker.tuning.choose import count
 from worker.tuning.forecast import classifies_on_gpu
 
 State = Literal["ok", "failed", "none"]
-"""`none`: there is nothing to check, and nothing is wrong with that."""
+"""`none`: not present; not an error."""
 
 WORKER_MIB = 400
 """Memory of a live worker."""
@@ -107,7 +107,7 @@ def _machine(settings: Settings, machine: Machine) -> Iterator[Check]:
         yield Check("machine", "memory", "ok" if enough else "failed", f"{machine.memory_mib:,} MiB{advice}")
     yield Check("machine", "bf16", "ok" if machine.bf16 else "none", _bf16(settings, machine))
     if classifies_on_gpu(settings, machine):
-        yield Check("machine", "GPU", "ok", "an NVIDIA device; faces are read on it")
+        yield Check("machine", "GPU", "ok", "an NVIDIA device; faces are classified on it")
     else:
         unused = "an NVIDIA device, not used: install 'mien[gpu]'" if machine.gpu else "none found"
         yield Check("machine", "GPU", "none", unused)

@@ -78,4 +78,4 @@ def _costs(settings: Settings, machine: Machine, measure: bool) -> tuple[Costs |
     except Exception as error:  # whatever a runtime raises is what the doctor is asked about
         return None, Check("models", "classifier", "failed", line_of(repr(error)))
     one = costs.classify_ms[min(costs.classify_ms)]
-    return costs, Check("models", "classifier", "ok", f"{costs.runtime} reads a face in {one:.1f} ms")
+    return costs, Check("models", "classifier", "ok", f"{costs.runtime} classifies a face in {one:.1f} ms")

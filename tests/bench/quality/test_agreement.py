@@ -98,5 +98,5 @@ def test_the_short_form_prints_one_json_document(capsys: pytest.CaptureFixture[s
     main(["--smoke", "--json"])
     document = json.loads(capsys.readouterr().out)
     rows = document["clips"][DEMO_CLIP]["ways"]
-    assert [row["way"] for row in rows] == ["everything", "scan 160, classify 120", "everything", "identical frames"]
+    assert [row["way"] for row in rows] == ["everything", "detect 160, classify 120", "everything", "identical frames"]
     assert document["kept"] is True

@@ -45,7 +45,7 @@ RESULTS: dict[str, Any] = {
         "tiles": {"fps_min": 25.0, "fps_median": 25.0, "cpu_share": 0.1, "age_ms": QUANTILES},
     },
     "agreement": {"kept": True, "clips": {"a.mp4": {"frames": 9, "ways": [{
-        "way": "scan 160", "cpu_ms": 9.0, "gain": 2.4, "label_share": 0.99, "found_share": 1.0, "iou": 0.9,
+        "way": "detect 160", "cpu_ms": 9.0, "gain": 2.4, "label_share": 0.99, "found_share": 1.0, "iou": 0.9,
         "new_face_ms": 80, "kept": True,
     }]}}},
     "scale": {
