@@ -1,4 +1,4 @@
-"""What the API answers with, beside what cameras and jobs are: lists, pages of lists, and small things."""
+"""Answers of the API other than cameras and jobs: lists, pages of lists, and small documents."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.install(app)
-    # In this order: a stranger is refused before anything of the request is read, and the token is looked for in the
-    # body too, so its limit comes first.
+    # In this order: an unknown host is refused before the request is read, and the token may be in the
+    # body, so the limit of the body comes first.
     security.protect(app, settings)
     app.before_request(set_body_limit)
     CSRFProtect(app)
@@ -52,7 +52,7 @@ def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
 def make_services(settings: Settings, jobs: Jobs | None = None) -> Services:
     """Return what the application works with; `jobs` stands in for the ones at `settings.jobs_url`."""
     if jobs is None:
-        from mien.jobs.jobs import Jobs  # brings RQ
+        from mien.jobs.jobs import Jobs  # imports RQ, which takes long
 
         jobs = Jobs.from_settings(settings)
     bus = Bus.from_settings(settings)

@@ -1,4 +1,4 @@
-"""Where the dashboard may listen: it has no login, so only where nobody else can come."""
+"""Where the dashboard may listen: it has no login, so only where nobody else can reach it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTAINER_VARIABLE = "container"  # set by Podman and systemd-nspawn, in small 
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raise SettingsError when the dashboard would be reachable by more people than it can tell apart."""
+    """Raise SettingsError when other people could reach the dashboard, which has no login."""
     if settings.exposure == "network":
         raise SettingsError("exposure 'network' needs login, which this version does not have; use exposure 'local'")
     if is_loopback(settings.host):

@@ -1,4 +1,4 @@
-"""The JSON API of jobs: asking for work, looking at it, fetching what it gave."""
+"""The JSON API of jobs: make them, look at them, fetch their results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_FAILURES = 1000
 _MOST_PICTURES = 200
 _MOST_NAMES = 10_000
 _MOST_VIDEOS = 100
-# A report is a page with scripts of its own: in a frame or alone, it must be nobody in the dashboard's eyes. Its
+# A report is a page with scripts of its own: in a frame or alone, it must have no rights in the dashboard. Its
 # sandbox has no origin, so no cookie, storage or request of it counts as the dashboard's, and it may load nothing.
 _REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline';"

@@ -38,7 +38,7 @@ _TEXT = {"type": "string"}
 class Route:
     """One method of one address; `changes` tells that it needs the header X-CSRFToken.
 
-    `conflict`: why it may be refused with 409 although nothing is wrong with the request.
+    `conflict`: why a correct request may be refused with 409.
     """
 
     method: str

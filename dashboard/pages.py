@@ -52,7 +52,7 @@ def jobs() -> str:
 @pages.get("/jobs/<job_id>")
 def job(job_id: str) -> str:
     """One job."""
-    with suppress(BrokerUnavailable):  # the page says so by itself
+    with suppress(BrokerUnavailable):  # the page itself says that the job does not exist
         services().jobs.get(job_id)
     return render_template("job.html", job_id=job_id, emotions=EMOTIONS)
 

@@ -1,4 +1,4 @@
-"""Work that would hold up the streams, done in gevent's thread pool."""
+"""Work that would block the streams, done in gevent's thread pool."""
 
 from __future__ import annotations
 

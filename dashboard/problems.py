@@ -1,4 +1,4 @@
-"""What goes wrong, told as one line: JSON for programs, a page for people, never a traceback."""
+"""Errors as one line: JSON for programs, a page for people, never a traceback."""
 
 from __future__ import annotations
 

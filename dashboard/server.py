@@ -24,10 +24,10 @@ _BACKLOG = 256
 
 
 class DashboardWorker(GeventWorker):  # type: ignore[misc]
-    """A gevent worker that does not wait for streams, which never end by themselves, when it is told to stop."""
+    """A gevent worker that does not wait for streams, which never end by themselves, when it is asked to stop."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """End at once; an answer that was given was given."""
+        """End at once, without waiting for streams."""
         self.handle_quit(sig, frame)
 
 
@@ -86,7 +86,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Run the dashboard until it is told to stop; raises PortInUse, SettingsError."""
+    """Run the dashboard until it is asked to stop; raises PortInUse, SettingsError."""
     check_exposure(settings)
     listener = listen(settings.host, settings.port)  # gunicorn closes it
     check_address(settings.bus_url, "bus")

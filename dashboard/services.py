@@ -89,8 +89,8 @@ def limit_of(default: int, most: int) -> int:
 
 
 def number_of(name: str, default: int) -> int:
-    """Return a number from 0 on that the query says under a name, or the default; raises InputError."""
+    """Return a number, 0 or more, that the query gives under a name, or the default; raises InputError."""
     text = request.args.get(name, "")
     if text and not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
-        raise InputError(f"{name} must be a number from 0 on, not {text[:20]!r}")
+        raise InputError(f"{name} must be a number of 0 or more, not {text[:20]!r}")
     return int(text) if text else default

@@ -1,4 +1,4 @@
-"""Pictures and results that flow: MJPEG for one camera, one connection for all tiles, snapshots, server-sent results.
+"""Streams of pictures and results: MJPEG for one camera, one connection for all tiles, snapshots, server-sent results.
 
 The format of `/stream` (application/vnd.mien.stream), all numbers big-endian:
 
@@ -38,7 +38,7 @@ SNAPSHOT_WAIT_S = 2.0
 BUDGET_EVERY_S = 1.0
 # Enough for the newest views of a few tiles. The kernel would let up to 4 MB of old pictures wait for a slow reader.
 SEND_BUFFER_BYTES = 256 * 1024
-# A picture follows when the one before has left except for this much: a slow reader gets newer ones.
+# The next picture is sent when at most this much of the one before is left: a slow reader gets newer ones.
 UNSENT_BYTES = 16 * 1024
 
 _KEEP_ALIVE_S = 1.0

@@ -27,7 +27,7 @@ _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.lzma")
 ARCHIVE_SUFFIXES = (".zip", *_TAR_SUFFIXES)
 _LONGEST_LABEL = 4000
-# What no parser of addresses takes inside of a user or a password, and who writes it means it all the same.
+# No parser of addresses allows these inside a user or a password; people write them there all the same.
 _BREAKS_PARSERS = re.compile(r"[\s/?#@\[\]\\]")
 _KEEPS = ":%!$&'()*+,;=~-._"
 
@@ -125,7 +125,7 @@ class Address:
 
     @classmethod
     def of_program(cls, text: str) -> Address:
-        """Return the address of a program that is told something over HTTP."""
+        """Return the address of a program that is called over HTTP, such as a webhook."""
         scheme = _scheme_of(text)
         return cls(text, AddressKind.HTTP if scheme in WEB else AddressKind.UNKNOWN, scheme)
 
@@ -134,7 +134,8 @@ class Address:
         return self._text
 
     def to_open(self) -> str:
-        """Return what a library opens: the secret text, and a user and password that would break it off are quoted."""
+        """Return what a library opens: the secret text, with user and password quoted where they would end the host
+        early."""
         start, end = self._userinfo()
         userinfo = self._text[start:end]
         if not _BREAKS_PARSERS.search(userinfo):
@@ -157,7 +158,8 @@ class Address:
         return Address(self._text[:start] + self._text[end + 1 :], self.kind, self.scheme)
 
     def secret_name(self) -> str:
-        """Return what of the text names a file, to go by its ending: no user and password, on the web no query."""
+        """Return the part that names a file, to judge by its ending: without user and password, on the web without
+        query."""
         bare = self.without_credentials().secret()
         return re.split(r"[?#]", bare, maxsplit=1)[0] if self.scheme in WEB else bare
 
@@ -174,14 +176,14 @@ class Address:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is read one after the other, as files of this machine and members of archives are."""
+        """Whether inputs there are read one at a time, as files of this machine and members of archives are."""
         return self.kind in (AddressKind.PATH, AddressKind.MEMBER)
 
     @property
     def path(self) -> Path:
         """The path of a file or folder; raises ValueError for any other address."""
         if self.kind is not AddressKind.PATH:
-            raise ValueError(f"{self} is no path on this machine")
+            raise ValueError(f"{self} is not a path on this machine")
         if not self.scheme:
             return Path(self._text)
         return Path(unquote(self._text.partition("://")[2].removeprefix("localhost")))
@@ -191,14 +193,14 @@ class Address:
         """The number of a webcam; raises ValueError for any other address."""
         match = _DEVICE.fullmatch(self._text) if self.kind is AddressKind.WEBCAM else None
         if match is None:
-            raise ValueError(f"{self} is no webcam")
+            raise ValueError(f"{self} is not a webcam")
         return int(match[1])
 
     @property
     def shown(self) -> str:
-        """The address for people, on one line: no secrets, no control characters, and of inputs no `..` to follow.
+        """The address for people, on one line: without secrets and control characters, and for inputs without `..`.
 
-        Of an input on the web the query is left out, it signs addresses more often than it names anything.
+        The query of an input on the web is left out: it is more often a signature than part of the name.
 
         >>> Address.of_input("https://ann:secret@example.org/a.jpg?signature=123").shown
         'https://example.org/a.jpg'

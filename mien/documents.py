@@ -26,7 +26,7 @@ else:
 T = TypeVar("T")
 
 Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
-"""A number of things, a size in pixels, or nanoseconds; what a worker says is not checked against the minimum."""
+"""A number of things, a size in pixels, or nanoseconds; the minimum is not checked in what a worker publishes."""
 
 Share = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
 """A number from 0 to 1."""
@@ -36,7 +36,7 @@ Inner = Annotated[T, Field(exclude=True)]
 
 
 adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
-"""Returns what reads and writes values of a class; it takes some ms to make, once a process."""
+"""Returns the adapter that reads and writes values of a class; cached, since making one takes some ms."""
 
 
 class Document:

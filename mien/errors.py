@@ -92,7 +92,7 @@ class JobError(MienError):
 
 
 class JobConflict(JobError):
-    """A job that is there, but in no state in which what was asked for can be done."""
+    """A job that exists, but whose state does not allow what was asked for."""
 
 
 class JobNotStored(JobError):
@@ -100,7 +100,7 @@ class JobNotStored(JobError):
 
 
 def line_of(error: BaseException | str, most: int = LONGEST_LINE) -> str:
-    """Return an error, or what it says, in one line of at most `most` letters, without secrets; never empty.
+    """Return the message of an error in one line of at most `most` letters, without secrets; never empty.
 
     >>> line_of(ValueError("no such  file:\n rtsp://ann:secret@10.0.0.7/live"))
     'no such file: rtsp://***@10.0.0.7/live'

@@ -22,10 +22,10 @@ _numbers = itertools.count()
 
 @contextmanager
 def atomic_path(path: Path, *, synced: bool = True, mode: int | None = None) -> Iterator[Path]:
-    """Yield a path beside `path`, for a library that writes files itself; what is there in the end replaces `path`.
+    """Yield a path beside `path`, for a library that writes files itself; on success its file replaces `path`.
 
-    `synced`: and is on the disk, for files that say that something need not be done again. `mode`: the permissions of
-    the file, from its first byte on. Raises OSError when the disk does not take it.
+    `synced`: it is also on the disk by then, for files that say that something need not be done again. `mode`: the
+    permissions of the file, from its first byte on. Raises OSError when the disk does not take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Processes and threads that write the same file stay out of each other's way; the last one wins.
@@ -78,7 +78,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
     Where several machines write to one folder, name the file: the process of another machine looks killed from here.
     """
-    if not Path("/proc/self").exists():  # nobody knows who is alive
+    if not Path("/proc/self").exists():  # without a boot id, no process can be told to be dead
         return
     for left in leftovers(folder):
         found = _UNFINISHED.fullmatch(left.name)

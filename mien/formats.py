@@ -20,7 +20,7 @@ JOB_FORMATS: Mapping[str, tuple[Format, ...]] = MappingProxyType({"photos": FORM
 """What the jobs of a kind write their table as; an evaluation writes a report, and has no formats."""
 
 DEFAULT_FORMATS: Mapping[str, tuple[Format, ...]] = MappingProxyType({"photos": ("csv", "json"), "video": ("csv",)})
-"""What they write without being told."""
+"""What they write when a job names no format."""
 
 _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType({"parquet": ("pyarrow", "mien[parquet]")})
 
@@ -50,7 +50,7 @@ def check_formats(wanted: Iterable[str], kind: str = "") -> tuple[Format, ...]:
     if unknown or not names:
         what = ", ".join(repr(name[:40]) for name in unknown) or "given"
         whose = f" for jobs of kind {kind}" if kind else ""
-        raise InputError(f"there is no format {what}{whose}: choose of {', '.join(known) or 'none'}")
+        raise InputError(f"there is no format {what}{whose}: choose from {', '.join(known) or 'none'}")
     return tuple(name for name in known if name in names)
 
 
@@ -71,5 +71,5 @@ def check_installed(formats: Iterable[str]) -> None:
 def check_priority(priority: str) -> Priority:
     """Return a priority; raises InputError for anything else."""
     if priority not in PRIORITIES:
-        raise InputError(f"there is no priority {priority[:40]!r}: choose of {', '.join(PRIORITIES)}")
+        raise InputError(f"there is no priority {priority[:40]!r}: choose from {', '.join(PRIORITIES)}")
     return priority

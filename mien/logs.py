@@ -27,9 +27,9 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 class StderrLogger:
-    """Prints to stderr as it is then; where that is not possible (its disk is full, its reader gone), it says nothing.
+    """Prints to the current stderr; where that fails (the disk is full, the reader gone), it prints nothing.
 
-    A service must not die of what it has to say.
+    A service must not die of its own log.
     """
 
     def msg(self, message: str) -> None:
@@ -63,7 +63,7 @@ def configure_logs(level: str = "info", log_format: Literal["text", "json"] = "t
 
 
 def print_crashes_without_secrets() -> None:
-    """Have what no one caught printed without secrets too; called once, by the command line."""
+    """Print uncaught errors without secrets, too; called once, by the command line."""
 
     def told(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
         print(
@@ -82,7 +82,7 @@ def _hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict)
 
 
 def _shown(value: Any) -> Any:
-    """Return a value without secrets, as the renderers would write it: what they do not know, they ask for its repr."""
+    """Return a value without secrets, as the renderers would write it: values of other types by their `repr`."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

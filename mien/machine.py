@@ -29,7 +29,7 @@ _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What counts for how fast mien is here. `cores` may be fewer than the machine has: containers are limited.
+    """What decides how fast mien is here. `cores` may be fewer than the machine has: containers are limited.
 
     `instructions`: in one line, the CPU's instruction sets, and what they are held down to if they are.
     """
@@ -71,7 +71,7 @@ def instructions_of(flags: Collection[str]) -> str:
 
 
 def boot_id() -> str:
-    """Return what tells this start of this machine from all others, in its containers too; "" where nobody can say."""
+    """Return an id of this start of this machine, the same in its containers; "" where it is not known."""
     return _text(Path("/proc/sys/kernel/random/boot_id"))
 
 
@@ -90,8 +90,8 @@ def all_cores() -> int:
 def limit_library_threads() -> None:
     """Let libraries that are loaded after this start no more threads than there are usable cores.
 
-    OpenBLAS and OpenMP ask for affinity alone: in a container limited to one of 64 cores NumPy starts 64 threads. What
-    the environment says already stays.
+    OpenBLAS and OpenMP ask for affinity alone: in a container limited to one of 64 cores NumPy starts 64 threads.
+    Limits that the environment already sets are kept.
     """
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, str(usable_cores()))

@@ -26,7 +26,7 @@ NO_SHIFT: Shares = (0.0,) * len(EMOTIONS)
 """What `shift` returns for two priors that are the same."""
 
 LEAST_SHARE = 1e-6
-"""What an emotion of share 0 gets: a logarithm needs more than nothing."""
+"""What an emotion of share 0 gets instead: 0 has no logarithm."""
 
 # Shares of FER+'s training votes: faces from the web, most of them neutral or happy. Measured with
 # `models.labelled.ferplus.training_set`: the mean of its targets.
@@ -50,7 +50,7 @@ and happy faces, as cameras see them."""
 
 
 def shares_of(prior: Prior) -> Shares:
-    """Return the shares that a prior means. Raises SettingsError for what is none."""
+    """Return the shares that a prior means. Raises SettingsError for anything else."""
     if isinstance(prior, str):
         if prior not in NAMED:
             raise SettingsError(
@@ -68,7 +68,7 @@ def shares_of(prior: Prior) -> Shares:
     if wrong:
         raise SettingsError(f"the share of {wrong[0]} in a prior must be 0 or more, not {prior[wrong[0]]}")
     if not sum(shares) > 0:
-        raise SettingsError("the shares of a prior sum to nothing: give at least one emotion more than 0")
+        raise SettingsError("the shares of a prior sum to 0: give at least one emotion more than 0")
     raised = [max(share / sum(shares), LEAST_SHARE) for share in shares]
     return tuple(share / sum(raised) for share in raised)
 

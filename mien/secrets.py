@@ -2,7 +2,7 @@
 
 The one home of this: addresses that are shown (`mien.address`), errors in one line (`mien.errors`) and everything that
 is logged (`mien.logs`) come here. People write passwords with `@`, `/`, `#`, `?` and spaces into addresses, where only
-the machine that is asked knows what was meant: in doubt more is hidden than needed.
+the server that is called knows what was meant: in doubt, more is hidden than needed.
 """
 
 from __future__ import annotations

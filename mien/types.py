@@ -29,7 +29,7 @@ Point = tuple[float, float]
 Delivery = Literal["live", "lossless"]
 
 VaSource = Literal["projected", "measured"]
-"""Where valence and arousal come from: projected from the probabilities of the emotions, or measured by themselves."""
+"""Where valence and arousal come from: computed from the probabilities of the emotions, or from a head of their own."""
 
 
 class CameraState(StrEnum):
@@ -178,7 +178,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Camera(Document):
-    """What is known of a camera: who it is, how it does, what it sends.
+    """What is known of a camera: its name, its state, what it sends.
 
     `source` is for people and never holds a password. `updated_ns` is the last heartbeat on Redis' clock.
     """
@@ -243,7 +243,7 @@ class Counts(Document):
 
 
 def picture_document(path: str, width: int, height: int, faces: Iterable[Face], **when: object) -> dict[str, Any]:
-    """Return what is told of a picture in results, by `mien photo` and in notebooks; a frame has its number and time.
+    """Return the document of a picture in results, `mien photo` and notebooks; a frame has its number and time.
 
     Faces are in pixels of the picture.
     """

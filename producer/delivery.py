@@ -1,4 +1,4 @@
-"""How frames get onto the bus: live, where only the newest counts, and lossless, where each one does."""
+"""How frames get onto the bus: live, where only the newest frame counts, or lossless, where every frame counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DRAIN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A frame with all that a second try must repeat, so that the broker can tell it is the second."""
+    """A frame with all that a second try must repeat, so that the broker recognises it."""
 
     frame: Frame
     skipped: int
@@ -42,10 +42,10 @@ class DeliveryWay(ABC):
 
     @abstractmethod
     def skip(self, frames: int) -> None:
-        """Count frames that were captured and that nobody will get."""
+        """Count frames that were captured and will not be published."""
 
     def finish(self) -> None:
-        """Give the worker 0.5 s for what it has, and end what nobody has read."""
+        """Give the worker 0.5 s for the frames that it has read, and end those that no worker has read."""
         deadline_s = time.monotonic() + _DRAIN_S
         try:
             while self._bus.in_flight(self._camera) and time.monotonic() < deadline_s:
@@ -68,7 +68,7 @@ class DeliveryWay(ABC):
 
 
 class LiveDelivery(DeliveryWay):
-    """Never waits: while the broker is away frames are lost, and counted as superseded when it is back.
+    """Never waits: while the broker is away, frames are lost, and counted as superseded when it is back.
 
     The frame that failed is tried again before any other: the broker may have got it and only its answer was lost.
     """
@@ -96,7 +96,7 @@ class LiveDelivery(DeliveryWay):
         self._lost += frames
 
     def finish(self) -> None:
-        """Count what is not counted yet, give the worker 0.5 s for what it has, and end what nobody has read."""
+        """Count what is not counted yet, give the worker 0.5 s for what it has read, and end the rest."""
         self._retry_at_s = 0.0
         if self._failed is not None and not self._try_again():
             return

@@ -30,4 +30,4 @@ class Feed(Protocol):
         """Return the next picture, or None when there is none in time; raises what the source raises."""
 
     def close(self) -> int:
-        """Close the source and return how many pictures were captured that nobody will get."""
+        """Close the source and return how many captured pictures will not be handed out."""

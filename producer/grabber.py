@@ -15,8 +15,9 @@ class Grabber:
     """Reads a live source in a thread of its own and keeps the newest picture.
 
     With `keep_all` nothing is replaced: the thread waits until the picture before was taken. The source is opened,
-    read and closed in that thread only, so that a camera that hangs never holds up who takes the pictures. `after` is
-    the grabber that had the source before: closing may take seconds, and the source is opened only when that is done.
+    read and closed in that thread only, so that a camera that hangs never blocks the thread that takes the pictures.
+    `after` is the grabber that had the source before: closing may take seconds, and the source is opened only when that
+    is done.
     """
 
     def __init__(self, source: LiveSource, *, keep_all: bool = False, after: Grabber | None = None) -> None:
@@ -43,7 +44,7 @@ class Grabber:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, which opens the source; what goes wrong then is raised by `next`."""
+        """Start the thread, which opens the source; its errors are raised by `next`."""
         self._thread.start()
 
     def next(self, timeout_s: float) -> Captured | None:
@@ -81,7 +82,7 @@ class Grabber:
                 self._put(grab)
         except SourceError as raised:
             error = raised
-        except Exception as raised:  # the boundary of this thread: whatever a camera does, the producer goes on
+        except Exception as raised:  # the boundary of this thread: whatever a camera raises, the producer continues
             error = SourceLost(f"the source stopped: {' '.join(str(raised).split()) or type(raised).__name__}")
         with self._changed:
             self._error = error

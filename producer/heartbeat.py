@@ -21,9 +21,9 @@ log = get_logger(__name__)
 
 
 class Heartbeat:
-    """Publishes the state of one camera from a thread of its own, so that a slow broker never holds up the pictures.
+    """Publishes the state of one camera from a thread of its own, so that a slow broker never delays the pictures.
 
-    `taken` is set when another producer got hold of the camera, as can happen after an outage of the broker.
+    `taken` is set when another producer has taken the camera, which can happen after an outage of the broker.
     """
 
     def __init__(self, bus: Bus, camera: Camera, outage: Outage) -> None:

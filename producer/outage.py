@@ -1,4 +1,4 @@
-"""Whether the broker is away, said once when it goes and once when it is back."""
+"""Whether the broker is away, logged once when it goes and once when it is back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Outage:
             if self._since_s is not None:
                 return
             self._since_s = time.monotonic()
-        log.warning("the broker is away; going on, and trying again", reason=str(error))
+        log.warning("the broker is away; the producer continues and tries again", reason=str(error))
 
     def passed(self) -> bool:
         """Tell that the broker answered; True when it was away before."""

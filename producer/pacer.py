@@ -14,10 +14,11 @@ _GIVE_UP_S = 10.0
 
 
 class Pacer:
-    """Waits until each picture of a paced source is due; rounding never adds up, since all count from one moment.
+    """Waits until each picture of a paced source is due; rounding errors never add up, since all times count from one
+    moment.
 
-    When it is late it passes over what should have been shown meanwhile and counts it; with `keep_all` it passes over
-    nothing. After 10 s (the machine slept) it goes on from where it was instead.
+    When it is late, it passes over the pictures that were due in the meantime and counts them; with `keep_all` it
+    passes over none. After 10 s (the machine slept) it continues where it was instead.
     """
 
     def __init__(self, source: PacedSource, stop: threading.Event, *, keep_all: bool = False) -> None:
@@ -50,7 +51,7 @@ class Pacer:
             self._start_s = time.monotonic() - grab.position_s
         if self._stop.wait(max(0.0, self._start_s + grab.position_s - time.monotonic())):
             return None
-        # Reading ahead of time is no part of the capture: like a camera's, this picture is of the moment it is due.
+        # The picture was read ahead of time, but counts as captured when it is due, as a camera's would.
         captured = Captured(replace(grab, captured_ns=time.monotonic_ns()), self._skipped)
         self._skipped = 0
         return captured

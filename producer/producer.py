@@ -1,4 +1,4 @@
-"""The producer of one camera: source, feed, JPEG, bus; and what it does when one of them is gone."""
+"""The producer of one camera: source, feed, JPEG, bus; and what it does when one of them fails."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Producer:
         return self._grabber is not None and self._grabber.hangs
 
     def run(self) -> None:
-        """Produce. Raises UnknownSource, SourceError or BrokerUnavailable when there is no point in going on."""
+        """Produce. Raises UnknownSource, SourceError or BrokerUnavailable when trying again cannot help."""
         self._bus.clock.sync()
         if not self._heartbeat.start(self._stop):
             return
@@ -95,7 +95,7 @@ class Producer:
             except SourceLost as error:
                 reason = line_of(error)
             except UnknownSource as error:
-                # A camera that was there and is unplugged comes back some day; a wrong name never was there.
+                # A camera that was there may have been unplugged and come back; a name that never worked is wrong.
                 if not self._was_live or isinstance(self._source, PacedSource):
                     raise
                 reason = line_of(error)
@@ -185,5 +185,5 @@ class Rate:
     def fps(self) -> float:
         """Return the rate, 0 while it is not known."""
         span_s = self._captured[-1][0] - self._captured[0][0] if self._captured else 0.0
-        # The first entry only says when the time began.
+        # The first entry only marks the beginning of the interval; its frames were captured before it.
         return sum(frames for _, frames in list(self._captured)[1:]) / span_s if span_s > 0 else 0.0

@@ -37,7 +37,7 @@ def run_camera(camera: str, source: Address, settings: Settings, *, delivery: De
         bus.close()
     if producer.hangs:
         # Nothing ends a thread that is inside OpenCV, and when it comes back while Python shuts down it aborts the
-        # process. All is done and told by now: leave at once.
+        # process. All is done and logged by now: leave at once.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
@@ -48,7 +48,7 @@ def stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        # Not here: the main thread may hold the event's lock at this very moment, and would wait for itself.
+        # Set in a thread of its own: the main thread may hold the event's lock now, and would wait for itself.
         threading.Thread(target=stop.set).start()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -27,7 +27,7 @@ SILENT_S = 2.0
 SOURCE = "browser"
 _HEARTBEAT_S = 0.4
 _SHOWN_AS_ENDED_S = 1.0
-# A worker looks for cameras every 0.5 s. One that reads a camera on until then makes its empty stream again.
+# A worker looks for cameras every 0.5 s. Until then it still reads the camera, which creates its empty stream again.
 _READ_ON_S = 3.0
 _IN_FLIGHT = 2
 _RATE_SMOOTHING = 0.1
@@ -116,7 +116,7 @@ class BrowserCameras:
         self._cameras.clear()
 
     def forget_orphans(self) -> None:
-        """Take webcams off the bus that an earlier process left; raises BrokerUnavailable."""
+        """Remove webcams that an earlier process left on the bus; raises BrokerUnavailable."""
         for camera in self._bus.cameras():
             if camera.source == SOURCE and camera.state is not CameraState.LIVE and camera.name not in self._cameras:
                 self._bus.forget_camera(camera.name)

@@ -1,4 +1,4 @@
-"""The frame budget of a camera, as the API and the pages tell it: where the time went, and what was planned."""
+"""The frame budget of a camera in the API and on the pages: where the time went, and the savings plan."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Measured(Budget):
 class CameraBudget(Document):
     """Where the frame budget of a camera went in the last minute, and what became of its frames, drops included.
 
-    `measured` is null while no worker says anything.
+    `measured` is null while no worker publishes a budget.
     """
 
     camera: str

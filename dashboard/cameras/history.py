@@ -1,4 +1,4 @@
-"""What became of a camera's frames lately: its account now against its account a while ago."""
+"""The recent account of a camera: the account now less the account a while ago."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class History:
         self._newest: tuple[float, Counts] | None = None
 
     def note(self, now_s: float, counts: Counts) -> None:
-        """Remember an account; one that began anew makes the history begin anew."""
+        """Remember an account; when the account was reset, the history starts again."""
         if self._newest is not None and self._newest[1].captured > counts.captured:
             self._samples.clear()
         self._newest = (now_s, counts)

@@ -160,7 +160,7 @@ class Hub:
         with self._listening:
             self._listeners.add(listener)
         try:
-            with suppress(BrokerUnavailable):  # the reader tries again
+            with suppress(BrokerUnavailable):  # the reader thread tries again
                 self._result_places.begin([camera])
             self._start()
             yield listener
@@ -231,7 +231,7 @@ class Hub:
         return True
 
     def _relay_results(self) -> bool:
-        with self._listening:  # a listener that joins now has its place kept
+        with self._listening:  # a listener that joins now must not lose its place in the stream
             wanted = {listener.camera for listener in self._listeners}
             self._result_places.forget_others(wanted)
             for camera in self._events.keys() - wanted:
@@ -274,7 +274,7 @@ class Hub:
                 viewer.woken.set()
 
     def _tell(self, camera: str, text: bytes) -> None:
-        """Relay a result as its worker wrote it: JSON on one line."""
+        """Send a result on as its worker wrote it: JSON on one line."""
         self._numbers += 1
         events = self._events.setdefault(camera, deque(maxlen=_RESULTS_KEPT))
         events.append(Event(self._numbers, b"id: %d\nevent: result\ndata: %b\n\n" % (self._numbers, text)))

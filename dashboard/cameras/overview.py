@@ -1,4 +1,4 @@
-"""The overview: how every camera does, read twice a second while somebody asks."""
+"""The overview: the state of every camera, read twice a second while somebody asks."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class CameraStatus(Camera):
 
 @dataclass(frozen=True)
 class Snapshot(Document):
-    """All cameras and how many workers run; `error` says why that is not known, in words for a person."""
+    """All cameras and how many workers run; `error` says, for people, why that is not known."""
 
     cameras: tuple[CameraStatus, ...] = ()
     workers: Count = 0
@@ -177,7 +177,7 @@ class Overview:
         except BrokerUnavailable:
             self._snapshot = Snapshot(self._snapshot.cameras, error="Redis does not answer; trying again every second.")
             return
-        except Exception:  # an entry that another version wrote must not end the overview
+        except Exception:  # an entry that another version of mien wrote must not end the overview
             log.exception("the overview could not be read")
             self._snapshot = Snapshot(self._snapshot.cameras, error="What Redis says cannot be read.")
             return

@@ -1,4 +1,4 @@
-"""How far the streams of cameras were read, so that the next read goes on there and nothing between is lost."""
+"""How far the streams of cameras were read, so that the next read continues there and no entry is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from mien.bus.entries import FIRST_ID, id_order
 
 QUIET_S = 1.0
-"""A camera that gave nothing for so long is asked whether its stream began anew, with smaller ids than before."""
+"""After so long without an entry it is checked whether a camera's stream was made again, with smaller ids."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Places:
             self._places.pop(camera)
 
     def _look_for_new_streams(self, cameras: Iterable[str]) -> None:
-        """Begin a stream at its start that was made again by a broker whose clock had been set back."""
+        """Start again at the beginning of a stream that was made again by a broker whose clock had been set back."""
         now_s = time.monotonic()
         quiet = [camera for camera in cameras if now_s - self._places[camera].heard_s >= QUIET_S]
         if not quiet:

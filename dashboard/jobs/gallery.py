@@ -11,7 +11,7 @@ from mien.errors import InputError
 from mien.jobs.folder import Entry, JobFolder
 from mien.types import EMOTIONS, UNCERTAIN, Face
 
-# A rare emotion may be in none of the next pictures: a request ends after so many chunks, and tells where to go on.
+# A rare emotion may be in none of the next pictures: a request ends after so many chunks, and says where to continue.
 CHUNKS_A_REQUEST = 10
 NO_FACE = "none"
 

@@ -1,7 +1,7 @@
-"""The files that a job gives out: the results that our own steps write, by name, and nothing else of their folder.
+"""The files that people can fetch from a job: the results that mien writes, by name, and nothing else in their folder.
 
-Results may lie in a folder that a person chose, among other things of theirs: what `mien.jobs.outputs` does not name
-is not there for the dashboard, and links are not followed out of the folder.
+Results may lie in a folder that a person chose, among other things of theirs: the dashboard does not serve what
+`mien.jobs.outputs` does not name, and follows no links out of the folder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def open_output(out: Path, path: str) -> tuple[Path, str]:
 
 
 def list_outputs(out: Path) -> list[Output]:
-    """Return the files of the results but the annotated pictures, which may be 100,000."""
+    """Return the files of the results except for the annotated pictures, which may be 100,000."""
     return [Output(name, path.stat().st_size) for path, name in _plain_outputs(out)]
 
 

@@ -1,4 +1,4 @@
-"""What a program may ask for as a job: checked in full before anything is queued."""
+"""Requests for jobs over the API: checked completely before anything is queued."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def check_roots(texts: Sequence[object], roots: Sequence[Path]) -> list[Path]:
     """Return the real paths, links followed, that a request names.
 
     Raises InputError for what is no absolute path or is not there, Refused (403) for everything outside the roots; a
-    path outside is refused before anybody looks whether it exists.
+    path outside is refused without looking whether it exists.
     """
     if not roots:
         raise Refused(403, "jobs over files of this machine are not allowed: the setting job_roots names no folder")
@@ -39,7 +39,7 @@ def check_inside(item: Input, roots: Sequence[Path]) -> Input:
 
 def _real(text: object, roots: Sequence[Path]) -> Path:
     if not isinstance(text, str) or not text.startswith("/") or "\x00" in text:
-        raise InputError(f"{str(text)[:200]!r} is no absolute path on this machine")
+        raise InputError(f"{str(text)[:200]!r} is not an absolute path on this machine")
     path = Path(text)
     if ".." in path.parts:
         raise Refused(403, f"{text[:200]!r} has '..' in it: name the file itself")

@@ -15,7 +15,7 @@ from dashboard.pool import in_pool
 from dashboard.problems import NotFound
 
 PIECE_BYTES = 256 * 1024
-"""How much is read in one turn of the thread pool: 0.1 ms from the page cache, so that turns cost little."""
+"""How much is read in one call in the thread pool: 0.1 ms from the page cache, so that calls cost little."""
 
 
 class PooledFile:
@@ -95,7 +95,7 @@ def send_zip(files: Iterator[tuple[Path, str]], download_name: str) -> Response:
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield pieces of about `PIECE_BYTES`, each made in one turn of the thread pool."""
+    """Yield pieces of about `PIECE_BYTES`, each made in one call in the thread pool."""
 
     def next_piece() -> bytes:
         found, size = [], 0

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mien.jobs.jobs import Jobs
 
 PIECE_BYTES = 64 * 1024
-# The pictures of cameras come first: an upload that takes all it can get from the event loop makes them late.
+# The pictures of cameras come first: an upload that takes all of the event loop's time makes them late.
 # Gaps between frames at 25 fps while 500 MB come in, p95: 43 ms on 2 cores; with both cores busy with other
 # processes 110 to 170 ms, and up to 270 ms without this limit (pytest -s -m slow tests/dashboard).
 BYTES_PER_S = 32 << 20
@@ -88,7 +88,7 @@ class Uploads:
 
     @property
     def limit_bytes(self) -> int:
-        """The most that one upload may have."""
+        """The maximum size of one upload."""
         return self._settings.upload_max_mb << 20
 
     def open(self) -> Upload:
@@ -113,15 +113,15 @@ class Uploads:
     def add(self, upload: Upload, name: str, body: Any, length: int | None) -> Received:
         """Store one picture or video that is read from `body`; returns its label, size and declared pixels.
 
-        Raises PictureError (neither of both, cut off), PictureTooLarge (too many pixels) and Refused (too many bytes or
-        files, or a video among pictures).
+        Raises PictureError (neither picture nor video, or cut off), PictureTooLarge (too many pixels) and Refused (too
+        many bytes or files, or a video among pictures).
         """
         if length is not None and upload.size_bytes + length > self.limit_bytes:
             raise Refused(413, f"{label_of(name)}: an upload may have {self._settings.upload_max_mb} MiB in all")
         if upload.started >= self._settings.upload_max_files:
             raise Refused(413, f"an upload may have {self._settings.upload_max_files} files")
         upload.started += 1
-        number = upload.started  # now: other files of the upload come in whenever this one is waited for
+        number = upload.started  # counted now: other files of the upload may arrive while this one is waited for
         first = body.read(PIECE_BYTES)
         kind, suffix = _kind_of(first)
         _check_kind(upload, kind, name)
@@ -177,7 +177,7 @@ class Uploads:
         try:
             header = _READERS[kind](io.BytesIO(first))
         except PictureError:
-            return  # the size stands further back; it is read when all is there
+            return  # the size is further back in the file; it is read when all has arrived
         self._check_pixels(kind, header)
 
     def _check_pixels(self, kind: str, header: PictureHeader | VideoHeader) -> None:

@@ -1,4 +1,4 @@
-"""The videos of a job, page by page: how far each is, and what came out of it."""
+"""The videos of a job, page by page: their progress and their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VideoState = Literal["queued", "analysing", "drawing", "joining", "done", "faile
 class VideoEntry(Document):
     """A video of a job: its `index` among the inputs, its name, how far it is, and its files in the results.
 
-    `reason` says what it failed of; `folder` is that of its files, and empty while it has none.
+    `reason` says why it failed; `folder` is that of its files, and empty while it has none.
     """
 
     index: Count
@@ -73,7 +73,7 @@ def results_folder(done: Entry) -> str:
 
 
 def _how_far(place: Path, done: Entry) -> tuple[VideoState, float]:
-    """Return the state of a video and its progress from 0 to 1: half of it is analysing, half drawing.
+    """Return the state of a video and its progress from 0 to 1: analysing is one half, drawing the other.
 
     A video that breaks off counts as failed, and has the results of what could be read of it.
     """

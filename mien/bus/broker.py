@@ -14,15 +14,15 @@ from mien.address import Address
 from mien.errors import BrokerUnavailable, SettingsError, line_of
 from mien.settings import check_address
 
-# How answers begin that a broker gives while its disk is full, its memory is full, or it is no leader any more.
+# How a broker's answers begin while its disk is full, its memory is full, or it has become a replica.
 _REFUSALS = ("MISCONF ", "OOM ", "READONLY ", "MASTERDOWN ")
 
 
 def connect(address: Address, role: Literal["bus", "jobs"]) -> redis.Redis:
     """Return a client for a broker; it connects with the first command.
 
-    Nothing is sent twice behind our back: a command whose answer was lost may have been carried out, and each
-    caller knows best what to do then. Raises SettingsError when there is no address or it cannot be read.
+    The client never sends a command a second time by itself: one whose answer was lost may have been carried out, and
+    only the caller knows what to do then. Raises SettingsError when there is no address or it cannot be read.
     """
     try:
         return redis.Redis.from_url(
@@ -38,7 +38,7 @@ def connect(address: Address, role: Literal["bus", "jobs"]) -> redis.Redis:
 
 @contextmanager
 def broker_errors(address: Address) -> Iterator[None]:
-    """Turn every way in which a broker can be away into BrokerUnavailable."""
+    """Raise BrokerUnavailable for every error that means that the broker cannot be used."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError) as error:

@@ -17,7 +17,7 @@ Milliseconds = Annotated[float, digits(2)]
 
 @dataclass(frozen=True, slots=True)
 class Quantiles(Document):
-    """Milliseconds over the frames of a window: mean, and the values that 50, 95 and 99 % of them stay under."""
+    """Milliseconds over the frames of an interval: mean, and the values that 50, 95 and 99 % of them stay under."""
 
     mean: Milliseconds = 0.0
     p50: Milliseconds = 0.0
@@ -29,8 +29,8 @@ class Quantiles(Document):
 class Budget(Document):
     """The last minute of one camera, as its worker saw it; published about once a second.
 
-    `at_ns` is on Redis' clock, `window_s` how long the window is so far (60 at most). `total_ms` is from capture to
-    published result, `stages_ms` its parts (a stage that no frame of the window had is missing). `plan` is what the
+    `at_ns` is on Redis' clock, `window_s` the length of the interval so far (at most 60). `total_ms` is from capture to
+    published result, `stages_ms` its parts (a stage that no frame of the interval had is missing). `plan` is what the
     worker does now, `level` its place on the ladder of savings (0: everything on every frame), `why` one sentence on
     it.
     """

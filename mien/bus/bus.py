@@ -2,7 +2,7 @@
 
 Only this module and its `entries` know key names and stream fields. A frame lives in its camera's stream until it
 is ended exactly once, by `finish` or `drop` (guarded by XACK, in one script with the count). So the length of the
-stream is what is in flight, and the account balances at any moment, whoever is killed when.
+stream is the number of frames in flight, and the account balances at any moment, whichever process is killed.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class Bus:
     def publish(self, frame: Frame, *, skipped: int = 0, token: str = "") -> str:
         """Add a captured frame to its camera's stream and return its id.
 
-        `skipped` frames were captured before it and replaced by it while nobody published them: they are counted as
-        captured and superseded. `token`, unique for a frame, makes a second try after a lost answer harmless.
+        `skipped`: how many frames were captured before it and never published; they count as captured and superseded.
+        `token`, unique for a frame, makes a second try after a lost answer harmless.
         """
         backlog = self._settings.live_backlog if frame.delivery == "live" else 0
         fields: list[bytes | str | int] = [
@@ -279,7 +279,7 @@ class Bus:
             pipe.execute()
 
     def budgets(self, cameras: Sequence[str]) -> dict[str, Budget]:
-        """Return what workers last said about those of `cameras` that one reads now."""
+        """Return the last published budget of each of `cameras` that a worker reads now."""
         if not cameras:
             return {}
         with broker_errors(self.address):
@@ -356,7 +356,8 @@ class Bus:
     # Workers
 
     def beat(self, worker: str, note: Mapping[str, object] | None = None) -> Workers:
-        """Tell that a worker lives, for 1.5 s, and return who else does. `note` is shown to people."""
+        """Publish that a worker is alive, for 1.5 s, and return all live and dead workers. `note` is shown to
+        people."""
         told = json.dumps({} if note is None else note)
         with broker_errors(self.address):
             live, dead = self._beat([WORKERS, WORKER_NOTES], [worker, HEARTBEAT_TTL_MS, told])

@@ -28,7 +28,7 @@ class Direct:
             return connection.read_response()
         except redis.ResponseError:
             raise
-        except BaseException:  # the answer may still come, and must not become that of the next command
+        except BaseException:  # the answer may still arrive, and must not be taken for the next command's
             connection.disconnect()
             raise
         finally:

@@ -1,6 +1,6 @@
 """The plan of a worker: how much work it does on a frame, and so what a machine can carry.
 
-Every saving keeps the answer: `python -m bench agreement` measures each against everything on every frame.
+Savings must not change results: `python -m bench agreement` compares each with full analysis of every frame.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class SavingsPlan(Document):
 
     `scan_ms`: faces are detected in the whole frame once in this time for each camera; between, they are followed in
     small windows around where they were. `classify_ms`: a followed face is classified once in this time, and sooner
-    when it is new, moved, turned or is uncertain. `smallest_face_px`: the smallest face that is detected, in a frame
-    720 pixels high. `view_every`: every n-th frame is drawn for viewers. `analyse_every`: every n-th frame is
+    when it is new, uncertain, or has moved or turned. `smallest_face_px`: the smallest face that is detected, in a
+    frame 720 pixels high. `view_every`: every n-th frame is drawn for viewers. `analyse_every`: every n-th frame is
     analysed, the others are dropped as `overload`.
     """
 
@@ -50,7 +50,7 @@ class SavingsPlan(Document):
 
 
 EVERYTHING = SavingsPlan()
-"""Everything on every frame: what photos and jobs do, and what every saving is compared with."""
+"""Full analysis of every frame: what photos and jobs get, and what every saving is compared with."""
 
 
 def _ordinal(number: int) -> str:

@@ -1,8 +1,8 @@
-"""Zip and tar archives, read without ever unpacking to a disk, whatever they claim.
+"""Zip and tar archives, read without ever unpacking to a disk.
 
 Members are found and read one after the other in the order of the archive, so that one archive of 100,000 pictures
 is read through once: a zip and a plain tar by their positions, a compressed tar by going on from where the last
-member ended. Nothing is believed: what a member unpacks to is counted while it is unpacked.
+member ended. Declared sizes are not trusted: bytes are counted while a member is unpacked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MemberMissing(PictureError):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive: what it unpacks to by its own word, and why it is not to be read, if so."""
+    """A file in an archive: the size that it declares, and why it must not be read, if there is a reason."""
 
     name: str
     size: int
@@ -172,7 +172,7 @@ class TarArchive:
         self._file.close()
 
     def _next(self) -> Member | None:
-        """Return the next file that was not met yet; None at the end. Once it breaks off, it always does."""
+        """Return the next file that was not met yet; None at the end. Once it has raised, it always raises."""
         if self._broken is not None:
             raise self._broken
         while not self._whole:
@@ -180,7 +180,7 @@ class TarArchive:
                 if self._tar is None:
                     self._tar = tarfile.TarFile(fileobj=cast(BinaryIO, self._headers))
                 info = self._tar.next()
-                self._tar.members.clear()  # type: ignore[attr-defined]  # they would be kept for ever
+                self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all members, without a limit
             except (*_DAMAGES, OSError) as error:
                 self._broken = _told(error, "the tar archive")
                 raise self._broken from error
@@ -213,7 +213,7 @@ class _Headers:
 
 
 class _Unpacked(io.RawIOBase):
-    """What a compressed file unpacks to; raises ArchiveDamaged when it is more than any archive of photos gives."""
+    """What a compressed file unpacks to; raises ArchiveDamaged when that is more than any archive of photos holds."""
 
     def __init__(self, unpacked: BinaryIO, packed: BinaryIO) -> None:
         self._unpacked = unpacked
@@ -242,7 +242,8 @@ class _Unpacked(io.RawIOBase):
         unpacked, packed = self._unpacked.tell(), self._packed.tell()
         if unpacked > RATIO_FROM_BYTES and unpacked > MOST_RATIO * packed:
             raise ArchiveDamaged(
-                f"the archive unpacks to more than {MOST_RATIO} times its size, as no photos do (a bomb?): not read"
+                f"the archive unpacks to more than {MOST_RATIO} times its size, more than photos ever do (a bomb?): not"
+                " read"
             )
         return data
 

@@ -21,7 +21,7 @@ from mien.inputs.archives import PIECE_BYTES, Archive, open_archive
 from mien.inputs.remote import open_remote, remote_pieces
 
 _AT_ONCE_BYTES = 32 << 20
-# An archive elsewhere may be replaced while it is open here, and nothing tells.
+# An archive elsewhere may be replaced while it is open here, without a sign.
 _TRUST_REMOTE_S = 600.0
 
 
@@ -32,7 +32,7 @@ def open_input(address: Address, max_bytes: int, timeout_s: float = 30.0) -> byt
 
 
 class Fetcher:
-    """Reads inputs, and keeps the archive that it read last open, so that reading all its members is reading it once.
+    """Reads inputs, and keeps the archive that it read last open, so that reading all members reads the archive once.
 
     Ask for members in the order of the job's inputs: a compressed tar can only be read forward, and going back begins
     at its start. Threads may share a Fetcher; archives are read by one at a time.
@@ -90,7 +90,7 @@ class Fetcher:
 
     def _member_pieces(self, within: Address, name: str, max_bytes: int) -> Iterator[bytes]:
         archive = self._archive(within)
-        if not name:  # it could not be listed: what is wrong with it now?
+        if not name:  # it could not be listed: opening it again says why
             deque(archive.members(), maxlen=0)
             raise PictureError("the archive holds no pictures")
         yield from archive.pieces(name, max_bytes)
@@ -135,7 +135,7 @@ def _local_pieces(path: Path, max_bytes: int) -> Iterator[bytes]:
 
 def _open_local(path: Path) -> BinaryIO:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             raise PictureError("is not a file")
         return path.open("rb")
     except FileNotFoundError as error:

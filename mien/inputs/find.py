@@ -1,4 +1,4 @@
-"""From what a person names to the inputs that are meant: files, folders, patterns, archives, lists, addresses.
+"""Find the inputs that a person names: files, folders, patterns, archives, lists, addresses.
 
 Every input counts once, however often it is named, and the order does not depend on the machine: what is named first
 comes first, and inside of it names are in the order of their letters.
@@ -71,7 +71,7 @@ def find_inputs(
     A file that is named counts whatever its ending: what is in it decides later. In folders, patterns and archives the
     endings of `wanted` count; hidden files and folders, and the folder `leave_out` (results of a job), are passed by.
     An archive that cannot be read is one input, which fails with the reason. Raises InputError for a path that is
-    missing or a folder without anything (in a list: an input that will fail), RuntimeMissing without the package
+    missing or a folder without inputs (in a list: an input that will fail), RuntimeMissing without the package
     that an address needs.
     """
     finder = _Finder(wanted, leave_out, timeout_s)
@@ -95,7 +95,7 @@ def read_list(name: str) -> list[str]:
     except OSError as error:
         raise InputError(f"the list {name} cannot be read: {error.strerror}") from error
     if b"\0" in data:
-        raise InputError(f"the list {name} is no text: one path or address a line is wanted")
+        raise InputError(f"the list {name} is not a text: write one path or address a line")
     lines = [line.strip("\r") for line in data.decode("utf-8-sig", "surrogateescape").split("\n")]
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
@@ -224,7 +224,7 @@ class _Finder:
             return
         is_pattern = _MAGIC.search(address.secret()) is not None
         if listed and self.wanted.fits(name) and not is_pattern:
-            self._put_remote(address)  # a list is believed: asking after each takes too long
+            self._put_remote(address)  # files of a list are not looked up: for 100,000 that takes too long
             return
         try:
             for found in RemoteFolder(address, self.timeout_s).files():

@@ -1,6 +1,6 @@
 """Files on other machines, through fsspec: with time-outs, with words for what goes wrong, and without secrets in them.
 
-How to sign in is told to the worker in its environment, never in an address: for S3 `AWS_ACCESS_KEY_ID`,
+The worker takes credentials from its environment, never from an address: for S3 `AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` or a role of the machine, for Google
 `GOOGLE_APPLICATION_CREDENTIALS`, for https `~/.netrc`; and for every scheme `FSSPEC_<SCHEME>` with fsspec's own
 settings as JSON, such as `FSSPEC_S3='{"anon": true}'`.
@@ -34,8 +34,8 @@ _PACKAGES = {
     "https": ("aiohttp", "https"),
 }
 _CONNECT_S = 10.0
-# Each answer must come within the time-out, a whole picture within a few of them: else one address that gives a byte
-# now and then would hold a worker for ever.
+# Each answer must come within the time-out, a whole picture within a few of them: otherwise an address that gives a
+# byte now and then would block a worker for ever.
 _TIMEOUTS_A_PICTURE = 5
 _TIMEOUTS_A_LISTING = 20
 
@@ -76,7 +76,7 @@ def check_no_keys(address: Address) -> None:
     """Raise InputError for an address that holds the keys of a bucket, without repeating them."""
     if address.scheme in ("s3", "s3a", "gs", "gcs") and address.credentials() is not None:
         raise InputError(
-            f"{address}: keys do not belong into an address, set them in the environment of `mien jobs work`"
+            f"{address}: keys do not belong in an address, set them in the environment of `mien jobs work`"
             " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3)"
         )
 
@@ -152,7 +152,7 @@ def remote_pieces(address: Address, max_bytes: int, timeout_s: float) -> Iterato
 
 
 def in_time(work: Callable[[], T], timeout_s: float) -> T:
-    """Return what `work` returns, worked on by a thread that is left behind when it takes longer.
+    """Return what `work` returns, called in a thread that is abandoned when it takes longer.
 
     Raises PictureError, with the reason, for whatever `work` raises; RuntimeMissing goes through.
     """
@@ -176,9 +176,9 @@ def in_time(work: Callable[[], T], timeout_s: float) -> T:
 
 
 def told(error: BaseException) -> PictureError:
-    """Return the reason that an exception of a file system stands for, in words without addresses."""
+    """Return the reason behind an exception of a file system, in words without addresses."""
     cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
-    if cause is not None and (why := _known(cause)):  # fsspec says that there is no file when nobody answered, too
+    if cause is not None and (why := _known(cause)):  # fsspec says that there is no file even when no server answered
         return PictureError(why)
     return PictureError(_known(error) or f"cannot be read ({type(error).__name__})")
 

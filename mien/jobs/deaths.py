@@ -1,4 +1,4 @@
-"""Workers that died over steps of jobs: what kills each of its readers must not come back for ever."""
+"""Workers that died over steps of jobs: a step that kills every worker must not be queued again for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.bus.broker import broker_errors
 from mien.jobs.queue import rq_id
 from mien.jobs.steps import Call
 
-# What kills five workers in the same place will kill the sixth; what kills twenty anywhere is no accident either.
+# A step that killed five workers in the same place will kill the sixth; twenty deaths anywhere are no accident either.
 _MOST_IN_PLACE = 5
 _MOST_IN_ALL = 20
 _PARTS = ("at", "last", "same", "all")
@@ -42,7 +42,7 @@ class Deaths:
         return (in_place > _MOST_IN_PLACE and bool(place)) or in_all > _MOST_IN_ALL
 
     def at(self, job_id: str, attempt: int, step: Call, place: str) -> None:
-        """Say where a step is; empty while it begins, which is no input's fault."""
+        """Store where a step is; empty while it begins: a death then is no input's fault."""
         with broker_errors(self._address):
             self._redis.hset(_key(job_id), f"{rq_id(job_id, attempt, step.step)}:at", place)
 

@@ -28,7 +28,7 @@ from mien.jobs.videofiles import VideoFiles
 __all__ = ["Entry", "Inputs", "JobFolder"]
 
 Entry = dict[str, Any]
-"""What became of one input: `path` and its results, or `path` and the `reason` why there are none."""
+"""The outcome of one input: `path` and its results, or `path` and the `reason` why there are none."""
 
 _JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
@@ -77,7 +77,7 @@ class JobFolder:
             return {int(index): entry for index, entry in json.loads(path.read_text())["entries"].items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, AttributeError):  # not ours, or from a disk that lost it: do it again
+        except (ValueError, KeyError, AttributeError):  # written by another program, or lost by the disk: do it again
             return {}
 
     def write_part(self, path: Path, entries: Mapping[int, Entry], *, synced: bool = True) -> None:
@@ -94,7 +94,7 @@ class JobFolder:
                 self.part(chunk).unlink()
         for video in (self.path / "videos").glob("[0-9]*"):
             if "reason" in self.read_done(video):
-                # The file may be another one by now: what was found in it before says nothing.
+                # The file may have changed by now, so what was found in it before cannot be used.
                 VideoFiles(video).done.unlink(missing_ok=True)
                 shutil.rmtree(video, ignore_errors=True)
 
@@ -138,7 +138,7 @@ class JobFolder:
         write_json(path, {**json.loads(path.read_text()), "webhook": webhook})
 
     def read_inputs(self) -> Inputs:
-        """Return what the job is to do; raises JobError when the file is gone or is not ours."""
+        """Return what the job is to do; raises JobError when the file is missing or cannot be read."""
         try:
             return inputs_from(json.loads((self.path / "inputs.json").read_text()), self.path)
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -69,7 +69,7 @@ __all__ = [
 ]
 
 _SPEED = "mien:photos_per_s"
-# A chunk is about this much work: short enough to lose and to share, long enough that queueing it costs nothing.
+# A chunk takes about this long: short enough to lose and to share out, long enough that queueing costs nothing.
 _CHUNK_S = 10.0
 _CHUNK_FIRST = 32
 _CHUNK_LEAST, _CHUNK_MOST = 8, 512
@@ -125,7 +125,7 @@ class Jobs(JobStore):
         webhook: str = "",
         job_id: str | None = None,
     ) -> JobView:
-        """Queue a job over `items` and return it; `out` is made, without it results go to the job's folder.
+        """Queue a job over `items` and return it; `out` is made, without it, results go to the job's folder.
 
         While a job over the same inputs with the same options and the same `out` has not ended, that one is returned
         (`view.existed`) and nothing is queued. Raises InputError when there are no inputs or `out` cannot be written,
@@ -162,7 +162,7 @@ class Jobs(JobStore):
             raise JobNotStored(f"the job cannot be stored in {folder.path}: {error.strerror or error}") from error
         if not self._add(
             job_id, name, inputs, urgency, digest, next_calls(folder, inputs)
-        ):  # somebody asked for the same just now
+        ):  # the same job was queued in this moment
             if not fresh:
                 raise JobConflict(f"job {job_id} is queued already")
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -193,7 +193,7 @@ class Jobs(JobStore):
             except OSError as error:
                 raise JobNotStored(f"{folder.path} cannot be changed: {error.strerror or error}") from error
         calls = next_calls(folder, inputs)
-        # Tallies of what is done again are forgotten, so that nothing counts twice meanwhile.
+        # Tallies of what is done again are removed, so that nothing counts twice in the meantime.
         self.report(job_id, {str(each.args[0]): None for each in calls if each.args})
         self._begin_again(job_id, calls)
         return self.get(job_id)

@@ -22,13 +22,13 @@ QUEUE = "mien"
 QUEUES: dict[Priority, str] = {name: QUEUE if name == "normal" else f"{QUEUE}:{name}" for name in PRIORITIES}
 """The queues by priority; workers look at them in this order."""
 
-# Waiting before each further try, for a disk that is full or a server that is away. Deaths of workers are counted
-# elsewhere and wait for nothing.
+# Waits before each further try, for a full disk or a server that is away. Deaths of workers are counted
+# elsewhere (`mien.jobs.deaths`), without a wait.
 RETRY_INTERVALS_S = (1, 5, 10, 20, 20)
 WEBHOOK_INTERVALS_S = (5, 20)
-# Longer than its time-outs, shorter than a server's patience that answers one letter at a time.
+# Longer than the webhook's own time-outs; it ends a call whose server answers one letter at a time.
 _WEBHOOK_TIMEOUT_S = 20
-# What RQ remembers of a finished step serves nobody: the step's file is the truth.
+# RQ keeps nothing of a finished step: the step's file says that it is finished.
 _RESULT_TTL_S = 600
 
 
@@ -73,7 +73,7 @@ class JobQueue:
 def rq_id(job_id: str, attempt: int, step: str) -> str:
     """Return the id of the RQ job of a step.
 
-    RQ allows letters, digits, underscores and dashes. A retry gets ids of its own, so that nothing that RQ still holds
-    of an earlier attempt can get in its way.
+    RQ allows letters, digits, underscores and dashes. A retry gets ids of its own, so that what RQ still holds of an
+    earlier attempt cannot block it.
     """
     return f"{job_id}-{attempt}-{step}"

@@ -51,7 +51,7 @@ class Inputs:
 
     @property
     def annotate(self) -> bool:
-        """Whether inputs are wanted back with their faces drawn in; without a word, they are."""
+        """Whether to write inputs with their faces drawn in; the default is yes."""
         return bool(self.options.get("annotate", True))
 
     @property
@@ -73,7 +73,8 @@ class Inputs:
         return self.items[index]
 
     def digest(self, out: Path | None) -> str:
-        """Return what two jobs have in common that ask for the same things in the same place, None being any place."""
+        """Return a digest that is equal for jobs that ask for the same results in the same place; None: in any
+        place."""
         options = sorted((name, repr(value)) for name, value in self.options.items())
         hashed = hashlib.sha256(json.dumps([self.kind, str(out or ""), options]).encode())
         for item in self.items:

@@ -49,7 +49,7 @@ JOB_FUNCTIONS = frozenset(_VERBS)
 """The only names that a worker runs; it looks them up in a table and imports nothing by name."""
 
 KIND_OF = {name: {"photos": "photos", "video": "video"}.get(name.split(".")[1], "evaluation") for name in _VERBS}
-del KIND_OF[WEBHOOK]  # serves every kind
+del KIND_OF[WEBHOOK]  # jobs of every kind may have one
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class JobStore:
                 self._open(pipe, _priority(record), job_id, attempt, new)
                 try:
                     pipe.execute()
-                except redis.WatchError:  # another worker finished a step in this moment
+                except redis.WatchError:  # another worker finished a step in this moment: read again
                     continue
                 return calls
 
@@ -266,7 +266,7 @@ class JobStore:
                 self._open(pipe, _priority(record), job_id, int(current) + 1, calls)
                 try:
                     pipe.execute()
-                except redis.WatchError:  # a worker said something in this moment
+                except redis.WatchError:  # a worker reported in this moment: read again
                     continue
                 return
 

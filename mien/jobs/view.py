@@ -1,4 +1,4 @@
-"""What is known of a job: its state, how far it is, and which inputs failed."""
+"""A job as people see it: its state, its progress, and which inputs failed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def numbers(self) -> tuple[int, int, int, int, int]:
-        """What sums up: done, failed, faces, units done, units known."""
+        """The numbers that are summed: done, failed, faces, units done, units known."""
         return (self.done, self.failed, self.faces, *self.units)
 
     def to_report(self, job_id: str) -> dict[str, Any]:
@@ -75,10 +75,10 @@ class JobView(Document):
     """A job at one moment.
 
     `created`, `started` and `finished` are seconds since 1970. A job is `done` when its results are written, even if
-    some inputs `failed`; then `inputs = done + failed`. It is `failed` when the job itself could not go on, which
-    `reason` explains. `failures` are the first ones, at most `FAILURES_KEPT` or so; `Jobs.failures` has all of them.
-    `out` is the folder of its results. `frames`: those of its videos that are done, and that are known. `earlier`: work
-    that was done before `started`. `existed`: the job was there already when somebody asked for the same again.
+    some inputs `failed`; then `inputs = done + failed`. It is `failed` when the job itself could not continue; `reason`
+    says why. `failures` are the first ones, about `FAILURES_KEPT` at most; `Jobs.failures` has all of them. `out` is
+    the folder of its results. `frames`: those of its videos that are done, and that are known. `earlier`: work that was
+    done before `started`. `existed`: the job was there already when somebody asked for the same again.
     """
 
     id: str

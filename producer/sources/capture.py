@@ -14,8 +14,9 @@ from mien.pixels import Bgr
 from mien.settings import Settings
 from producer.sources.source import READ_TIMEOUT_S, Grab
 
-# RTSP over TCP: lost packets would tear pictures. FFmpeg waits for 20 frames to guess the frame rate, which nobody
-# needs here: with 2 the first picture comes after 0.5 s instead of 1.3 s (gst-rtsp-server, 25 fps, key frame each 1 s).
+# RTSP over TCP: lost packets would tear pictures. By default FFmpeg waits for 20 frames to guess the frame rate, which
+# nothing needs here: with 2 the first picture comes after 0.5 s instead of 1.3 s (gst-rtsp-server, 25 fps, key frame
+# each 1 s).
 _FFMPEG_OPTIONS = "rtsp_transport;tcp|fpsprobesize;2"
 _FFMPEG_SAYS_NOTHING = "-8"
 _SILENT_NS = int(READ_TIMEOUT_S * 0.95e9)
@@ -29,9 +30,9 @@ TIMEOUTS = [
 
 
 def set_up_opencv() -> None:
-    """Set what OpenCV takes from the environment only, and keep it from printing: mien says itself what is wrong.
+    """Set what OpenCV takes from the environment only, and keep it from printing: mien reports errors itself.
 
-    What a person has set already stays.
+    Values that are set already are kept.
     """
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _FFMPEG_OPTIONS)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _FFMPEG_SAYS_NOTHING)
@@ -51,7 +52,7 @@ def read_video(video: cv2.VideoCapture, shown: str) -> Grab:
     grabbed = video.grab()
     captured_ns = time.monotonic_ns()
     if captured_ns - asked_ns > _SILENT_NS:
-        # After a time-out FFmpeg still hands out what it had, and takes another time-out for that.
+        # After a time-out FFmpeg still returns the frames that it had, and waits another time-out for that.
         raise SourceLost(f"{shown} gave no picture within {READ_TIMEOUT_S:g} s")
     read, picture = video.retrieve() if grabbed else (False, None)
     if not read or picture is None:

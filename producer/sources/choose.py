@@ -1,4 +1,4 @@
-"""From what a person writes to the source that is meant."""
+"""Choose the source for the address that a person wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_source(address: Address, settings: Settings, wishes: SourceRequest | No
             return Device(address.number, fps=wishes.fps)
         case AddressKind.PATH:
             return _stored(address, settings, wishes)
-    raise UnknownSource(f"the source '{address}' is of no known kind; give {KNOWN}")
+    raise UnknownSource(f"the source '{address}' is not of a known kind; give {KNOWN}")
 
 
 def _stored(address: Address, settings: Settings, wishes: SourceRequest) -> Source:

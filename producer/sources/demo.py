@@ -1,4 +1,4 @@
-"""The demo camera: it needs nothing, not even the network."""
+"""The demo camera: it runs without a camera, a file and the network."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ log = get_logger(__name__)
 class Demo(PacedSource):
     """The demo clip, again and again.
 
-    Until it is fetched, and when it cannot be had, a slow pan over a portrait serves, and without scikit-image, which
-    has the portrait, the test pattern.
+    Until it is fetched, and when it cannot be fetched, it shows a slow pan over a portrait, or the test pattern without
+    scikit-image, which has the portrait.
     """
 
     def __init__(self, settings: Settings, *, fps: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class Demo(PacedSource):
         if clip is not None:
             self._playing = self._clip(clip)
         else:
-            log.info("fetching the demo clip; a slow pan over a portrait serves until it is here")
+            log.info("fetching the demo clip; a slow pan over a portrait is shown until it is here")
             self._cancel.clear()
             self._fetching = threading.Thread(target=self._fetch, name="demo-fetch", daemon=True)
             self._fetching.start()

@@ -29,8 +29,8 @@ log = get_logger(__name__)
 class Folder(PacedSource):
     """The pictures of a folder by name, one a second unless `fps` says otherwise.
 
-    JPEGs go on untouched, whatever their ending. A file that is no picture, or declares more than `photo_max_pixels`,
-    is logged, left out and not counted as captured.
+    JPEGs are published unchanged, whatever their ending. A file that is no picture, or declares more than
+    `photo_max_pixels`, is logged, left out and not counted as captured.
     """
 
     def __init__(self, path: Path, settings: Settings, *, fps: float = 0.0, loop: bool = False) -> None:

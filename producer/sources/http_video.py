@@ -27,9 +27,9 @@ _MOST_BAD_PARTS = 50
 class HttpVideo(LiveSource):
     """An `http://` or `https://` camera.
 
-    One request decides: a multipart answer is Motion JPEG, whose JPEGs go on untouched; everything else goes to FFmpeg,
-    which reads on from the same connection, because some servers take only one. An answer of known length is a stored
-    file and is read at its own rate.
+    One request decides: a multipart answer is Motion JPEG, whose JPEGs are published unchanged; everything else goes to
+    FFmpeg over the same connection, because some servers allow only one. An answer of known length is a stored file and
+    is read at its own rate.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -79,7 +79,7 @@ class HttpVideo(LiveSource):
 
     def close(self) -> None:
         """Disconnect."""
-        # Not release(): it lets go of the body without holding Python's lock, which aborts the process (OpenCV 4.14).
+        # Not release(): it frees the body without holding Python's lock, which aborts the process (OpenCV 4.14).
         self._video = cv2.VideoCapture()
         if self._answer is not None:
             self._answer.close()
@@ -156,7 +156,7 @@ class _Body(io.BufferedIOBase):
 
 
 def _video_of(body: io.BufferedIOBase) -> cv2.VideoCapture:
-    return cv2.VideoCapture(cast(Any, body), cv2.CAP_FFMPEG, [])  # OpenCV's types know only its own class here
+    return cv2.VideoCapture(cast(Any, body), cv2.CAP_FFMPEG, [])  # OpenCV's type hints allow only its own class here
 
 
 def _boundary(headers: Message) -> bytes:

@@ -1,4 +1,4 @@
-"""JPEG: what is JPEG already goes on untouched, everything else is scaled to size and encoded."""
+"""JPEG: a JPEG is published unchanged, everything else is scaled to size and encoded."""
 
 from __future__ import annotations
 

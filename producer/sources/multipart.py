@@ -17,8 +17,8 @@ _MOST_LINES = 100
 class Multipart:
     """Takes the bodies of parts out of a stream of bytes.
 
-    `read_some(n)` returns what is there, at most n bytes, and b"" at the end. Cameras are lax: the boundary may be
-    announced with or without its dashes, lines may end in LF, and a part may come without its length.
+    `read_some(n)` returns what is there, at most n bytes, and b"" at the end. Cameras do not keep to the standard: the
+    boundary may be announced with or without its dashes, lines may end in LF, and a part may come without its length.
     """
 
     def __init__(self, read_some: Callable[[int], bytes], boundary: bytes) -> None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from mien.pixels import Bgr
 
 READ_TIMEOUT_S = 2.0
-"""A live source that says nothing for this long is lost."""
+"""A live source that sends nothing for this long is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grab:
     """One picture as a source gave it.
 
-    `picture` is either a JPEG that goes on untouched, or pixels. `captured_ns` is the moment of the grab as
+    `picture` is either a JPEG that is published unchanged, or pixels. `captured_ns` is the moment of the grab as
     `time.monotonic_ns()` gave it. `position_s` (paced sources only) is when the picture is due, in seconds after the
-    first one; it never falls, also not where a source starts again.
+    first one; it never decreases, not even where a source starts again.
     """
 
     captured_ns: int
@@ -44,7 +44,7 @@ class _Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back; harmless when not open."""
+        """Free everything; does nothing when not open."""
 
 
 class LiveSource(_Source):

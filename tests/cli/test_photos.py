@@ -148,12 +148,12 @@ def test_wrong_usage_is_one_clear_line_and_2(terminal: Terminal) -> None:
         ("broken.zip",): "broken.zip: the zip archive is damaged",
         ("--list", "nowhere"): "the list nowhere cannot be read",
         (): "no pictures were given",
-        ("pictures", "--priority", "urgent"): "there is no priority 'urgent': choose of high, normal, low",
+        ("pictures", "--priority", "urgent"): "there is no priority 'urgent': choose from high, normal, low",
         (
             "pictures",
             "--format",
             "csv,xls",
-        ): "there is no format 'xls' for jobs of kind photos: choose of csv, json",
+        ): "there is no format 'xls' for jobs of kind photos: choose from csv, json",
     }.items():
         code, out, error = terminal.run("photos", "enqueue", *given, "--wait", "--json")
         assert (code, out, len(error.splitlines())) == (2, "", 1), error

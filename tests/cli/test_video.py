@@ -69,9 +69,12 @@ def test_the_same_job_is_not_queued_twice(terminal: Terminal) -> None:
     ("arguments", "reason"),
     [
         (("gone.mp4",), "gone.mp4 does not exist"),
-        (("a.mp4", "--format", "xls"), "there is no format 'xls' for jobs of kind video: choose of csv, parquet"),
-        (("a.mp4", "--format", "csv,json"), "there is no format 'json' for jobs of kind video: choose of csv, parquet"),
-        (("a.mp4", "--priority", "now"), "there is no priority 'now': choose of high, normal, low"),
+        (("a.mp4", "--format", "xls"), "there is no format 'xls' for jobs of kind video: choose from csv, parquet"),
+        (
+            ("a.mp4", "--format", "csv,json"),
+            "there is no format 'json' for jobs of kind video: choose from csv, parquet",
+        ),
+        (("a.mp4", "--priority", "now"), "there is no priority 'now': choose from high, normal, low"),
     ],
 )
 def test_what_cannot_be_queued_is_one_line(terminal: Terminal, arguments: tuple[str, ...], reason: str) -> None:

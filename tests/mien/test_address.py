@@ -96,7 +96,7 @@ def test_a_path_and_a_number_come_out_as_what_they_are() -> None:
     assert Address.of_camera("file://localhost/a.mp4").path == Path("/a.mp4")
     assert Address.of_input("/a#b?.jpg").path == Path("/a#b?.jpg")
     for wrong in (Address.of_camera(SECRET), Address.of_camera("0")):
-        with pytest.raises(ValueError, match="is no path") as caught:
+        with pytest.raises(ValueError, match="is not a path") as caught:
             _ = wrong.path
         assert "S3c" not in str(caught.value)
 

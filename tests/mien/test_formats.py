@@ -15,7 +15,7 @@ def test_formats_come_once_each_and_in_one_order_however_they_were_named() -> No
 
 @pytest.mark.parametrize("wrong", ["", "csv,xls", "../csv", ","])
 def test_what_is_no_format_is_refused_with_the_ones_that_are(wrong: str) -> None:
-    with pytest.raises(InputError, match=r"there is no format .*: choose of csv, json, parquet"):
+    with pytest.raises(InputError, match=r"there is no format .*: choose from csv, json, parquet"):
         check_formats(named(wrong))
 
 
@@ -32,7 +32,7 @@ def test_a_kind_of_job_has_exactly_its_formats(kind: str) -> None:
 def test_without_a_word_a_job_has_the_usual_formats() -> None:
     assert formats_of("photos", {}) == ("csv", "json")
     assert formats_of("video", {}) == ("csv",)
-    with pytest.raises(InputError, match="jobs of kind evaluation: choose of none"):
+    with pytest.raises(InputError, match="jobs of kind evaluation: choose from none"):
         formats_of("evaluation", {})
 
 
@@ -46,5 +46,5 @@ def test_a_format_whose_package_is_missing_says_what_to_install(monkeypatch: pyt
 def test_what_is_no_priority_is_refused() -> None:
     assert check_priority("low") == "low"
     for wrong in ("", "LOW", "urgent"):
-        with pytest.raises(InputError, match="choose of high, normal, low"):
+        with pytest.raises(InputError, match="choose from high, normal, low"):
             check_priority(wrong)

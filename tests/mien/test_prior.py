@@ -50,7 +50,7 @@ def test_an_emotion_that_never_comes_is_as_good_as_impossible_and_no_infinity() 
         ({**SOME, "fear": -0.1}, "share of fear"),
         ({**SOME, "fear": math.nan}, "share of fear"),
         ({**SOME, "fear": math.inf}, "share of fear"),
-        (dict.fromkeys(EMOTIONS, 0), "sum to nothing"),
+        (dict.fromkeys(EMOTIONS, 0), "sum to 0"),
         ({}, "lacks a share of anger"),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_place_of_a_killed_producer_is_free_again(mien_produce: MienProduce,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["gopher://x"], "of no known kind"),
+        (["gopher://x"], "not of a known kind"),
         (["missing.mp4"], "there is no file missing.mp4"),
         (["test://pattern", "--camera", "two words/and a slash"], "camera name"),
     ],

@@ -149,5 +149,5 @@ def test_a_job_has_the_formats_of_its_kind_and_a_refusal_says_which_these_are(
     answer = ask({"kind": kind, "paths": [str(root)], "options": {"formats": [*formats, "xls"]}})
     assert answer.status_code == 400
     assert answer.get_json()["detail"] == (
-        f"there is no format 'xls' for jobs of kind {kind}: choose of {', '.join(formats)}"
+        f"there is no format 'xls' for jobs of kind {kind}: choose from {', '.join(formats)}"
     )

@@ -239,7 +239,7 @@ def test_a_priority_is_a_queue_that_every_step_of_the_job_goes_to(jobs: Jobs) ->
     steps = ["1-chunk-0", "1-report", "2-report"]
     assert jobs.redis.lrange(f"rq:queue:{QUEUES['high']}", 0, -1) == [f"{view.id}-{step}".encode() for step in steps]
     assert jobs.queue.job_ids == []
-    with pytest.raises(InputError, match="no priority 'urgent': choose of high, normal, low"):
+    with pytest.raises(InputError, match="no priority 'urgent': choose from high, normal, low"):
         jobs.enqueue("photos", [Input.of("/a.jpg", "a.jpg")], name="a", priority="urgent")
 
 
