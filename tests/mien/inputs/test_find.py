@@ -187,7 +187,7 @@ def test_lists_name_a_path_or_address_a_line(here: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="list on standard input is empty"):
         find_inputs(["-"])
     (here / "list.txt").write_bytes(b"\xff\xd8\xff\0")
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="not a text"):
         find_inputs([], lists=["list.txt"])
     with pytest.raises(InputError, match=r"nolist cannot be read"):
         find_inputs([], lists=["nolist"])
