@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import mmap
 import os
@@ -26,6 +27,22 @@ _LEFT_OVER_S = 3600.0
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 log = get_logger(__name__)
+
+
+def the_core() -> openvino.Core:
+    """Return what compiles all nets of this process; it stays until the process ends.
+
+    OpenVINO tells the kernel to handle the signals of the thread that loads it on memory of the core's own (for AMX).
+    A core that goes on another thread, or before a later one, leaves that thread with memory that is gone, and the next
+    Ctrl-C or SIGTERM ends the process with SIGSEGV.
+    """
+    return _core_of(os.getpid())
+
+
+@functools.cache
+def _core_of(_process: int) -> openvino.Core:
+    # For each process: what a fork inherits waits for threads that it did not inherit.
+    return openvino.Core()
 
 
 def has_bf16(core: openvino.Core) -> bool:
@@ -56,7 +73,7 @@ class Compiler:
     """
 
     def __init__(self, threads: int, folder: Path | None = None, *, bf16: bool = False) -> None:
-        self._core = openvino.Core()
+        self._core = the_core()
         self._options = options(self._core, threads, bf16=bf16)
         self._folder = folder
         self._mapped: list[openvino.Tensor] = []

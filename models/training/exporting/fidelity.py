@@ -17,7 +17,7 @@ from models.nets import weights as weights_file
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
 from models.runtimes.choose import open_runtime
-from models.runtimes.compiled import options
+from models.runtimes.compiled import options, the_core
 
 FACES = 500
 
@@ -101,14 +101,12 @@ def write_openvino(weights: Weights, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{weights.name}.xml"
-    openvino.save_model(openvino.Core().read_model(weights.onnx), path, compress_to_fp16=True)
+    openvino.save_model(the_core().read_model(weights.onnx), path, compress_to_fp16=True)
     return path
 
 
 def _run_openvino(path: Path, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    import openvino
-
-    core = openvino.Core()
+    core = the_core()
     request = core.compile_model(core.read_model(path), "CPU", options(core, 1)).create_infer_request()
     parts: list[Any] = []
     for picture in pictures:
