@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 import uuid
@@ -30,7 +32,8 @@ class Heartbeat:
         self._bus = bus
         self._camera = camera
         self._outage = outage
-        self._holder = uuid.uuid4().hex
+        self._holder = f"process {os.getpid()} on {socket.gethostname()}/{uuid.uuid4().hex}"
+        self._other = ""
         self._changed = threading.Condition()
         self._due = False
         self._stopping = False
@@ -49,7 +52,7 @@ class Heartbeat:
         camera, BrokerUnavailable when there is no broker.
         """
         deadline_s = time.monotonic() + _WAIT_FOR_LEASE_S
-        while not self._bus.lease(self._camera.name, self._holder):
+        while not self._leases():
             if time.monotonic() > deadline_s:
                 raise SourceError(self._another())
             if stop.wait(0.1):
@@ -84,7 +87,7 @@ class Heartbeat:
             return
         try:
             self._bus.put_camera(self._camera)
-            self._bus.release(self._camera.name)
+            self._bus.release(self._camera.name, self._holder)
         except BrokerUnavailable as error:
             self._outage.failed(error)
 
@@ -107,7 +110,7 @@ class Heartbeat:
 
     def _beat(self, camera: Camera) -> None:
         try:
-            if not self._bus.lease(camera.name, self._holder):
+            if not self._leases():
                 self.taken.set()
                 return
             self._bus.put_camera(camera)
@@ -118,5 +121,15 @@ class Heartbeat:
         else:
             self._outage.passed()
 
+    def _leases(self) -> bool:
+        """Take or renew the camera; False while another producer has it, which `_another` then names."""
+        holder = self._bus.lease(self._camera.name, self._holder)
+        if holder == self._holder:
+            return True
+        self._other = line_of(holder.rpartition("/")[0] or "unknown", 100)
+        return False
+
     def _another(self) -> str:
-        return f"camera {self._camera.name!r} already has a producer; end that one or choose another name"
+        return (
+            f"camera {self._camera.name!r} already has a producer ({self._other}); end that one or choose another name"
+        )

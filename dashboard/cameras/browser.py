@@ -41,6 +41,7 @@ class BrowserCamera:
 
     name: str
     token: str
+    holder: str = field(default_factory=lambda: f"a tab of the dashboard/{secrets.token_hex(16)}")
     seq: int = 0
     skipped: int = 0
     width: int = 0
@@ -139,7 +140,7 @@ class BrowserCameras:
             self._beat(camera)
 
     def _take_lease(self, camera: BrowserCamera) -> None:
-        if not self._bus.lease(camera.name, camera.token):
+        if self._bus.lease(camera.name, camera.holder) != camera.holder:
             raise Refused(409, f"another producer has the camera {camera.name!r}")
 
     def _beat(self, camera: BrowserCamera, state: CameraState = CameraState.LIVE, reason: str = "") -> None:

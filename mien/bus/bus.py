@@ -87,6 +87,7 @@ class Bus:
         self._flush = self._script("flush")
         self._retire = self._script("retire")
         self._beat = self._script("beat")
+        self._lease = self._script("lease")
         for kind in (Camera, FrameResult, Budget):  # now, and not while a frame waits
             adapter(kind)
 
@@ -303,21 +304,22 @@ class Bus:
 
     # Cameras
 
-    def lease(self, camera: str, holder: str) -> bool:
-        """Take or renew the right to be the producer of a camera, for 2 s; False while another one has it."""
-        with broker_errors(self.address):
-            key = lease_key(camera)
-            if self._redis.set(key, holder, nx=True, px=LEASE_TTL_MS):
-                return True
-            if self._redis.get(key) != holder.encode():
-                return False
-            self._redis.pexpire(key, LEASE_TTL_MS)
-            return True
+    def lease(self, camera: str, holder: str) -> str:
+        """Take or renew the right to be the producer of a camera, for 2 s; returns who has it now.
 
-    def release(self, camera: str) -> None:
-        """Give the right to be the producer of a camera back."""
+        That is `holder` when it was free or `holder`'s already. What stands before the last `/` in `holder` is shown to
+        people whose producer finds the camera taken.
+        """
+        return self._ask_lease(camera, holder, LEASE_TTL_MS)
+
+    def release(self, camera: str, holder: str) -> None:
+        """Give the right to be the producer of a camera back, unless another one has it by now."""
+        self._ask_lease(camera, holder, 0)
+
+    def _ask_lease(self, camera: str, holder: str, ttl_ms: int) -> str:
         with broker_errors(self.address):
-            self._redis.delete(lease_key(camera))
+            held = self._lease([lease_key(camera)], [holder, ttl_ms])
+        return cast(bytes, held).decode(errors="replace")
 
     def put_camera(self, camera: Camera) -> None:
         """Publish the state of a camera, as of now; a producer repeats it every 0.5 s."""

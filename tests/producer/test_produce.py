@@ -37,7 +37,7 @@ def test_it_starts_fast_and_ends_clean_on_sigterm(
     counts = bus.counts("lobby")
     assert counts.balanced
     assert counts.in_flight == 0
-    assert bus.lease("lobby", "the next one")
+    assert bus.lease("lobby", "the next one") == "the next one"
     assert "Traceback" not in running.said()
 
 

