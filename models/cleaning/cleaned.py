@@ -83,7 +83,10 @@ class CsvSource:
     cleaned_name: str = CSV_NAME
 
     def cleaned(self, left_out: Collection[int], renamed: Mapping[int, int]) -> bytes:
-        """Return the lines; a renamed picture has another label, or all its votes for one emotion."""
+        """Return the lines; a renamed picture has another label, or all its votes for one emotion.
+
+        Its valence and arousal, which were given for the emotion it no longer has, are left empty: unknown.
+        """
         rows = []
         for row, (cells, path) in enumerate(zip(self.cells.rows, self.paths, strict=True)):
             if row not in left_out:
@@ -93,6 +96,7 @@ class CsvSource:
 
     def _renamed(self, cells: Mapping[str, str], emotion: str) -> dict[str, str]:
         columns = self.cells.columns
+        cells = {**cells, **{column: "" for column in (columns.valence, columns.arousal) if column is not None}}
         if columns.label is not None:
             return {**cells, columns.label: emotion}
         votes = sum(float(cells[column] or 0) for column in columns.votes)

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import WeightsError
 from models.nets.architecture import (
+    FAMILY,
     LAYER_NORM_EPSILON,
     PICTURE_VARIANCE_FLOOR,
     Architecture,
@@ -83,7 +84,12 @@ def read_arrays(onnx_file: bytes) -> dict[str, NDArray[np.float32]]:
 
 
 def architecture_of(weights: Weights) -> Architecture:
-    """Return the architecture that a set of weights names. Raises WeightsError when this version does not know it."""
+    """Return the architecture that a set of weights names. Raises WeightsError when it is none of `FAMILY`."""
+    if weights.variant not in FAMILY:
+        raise WeightsError(
+            f"{weights.name} is of {weights.variant!r}, whose Keras model cannot be made from a zip: OpenVINO and ONNX"
+            " Runtime run it, and `mien export` takes the folder of its training"
+        )
     return Architecture(
         weights.variant, weights.stem, weights.input_size, weights.channels, weights.classes, weights.heads
     )

@@ -71,22 +71,24 @@ def test_a_csv_of_votes_keeps_them(tmp_path: Path) -> None:
     assert read_cleaned(path, [], {0: SAD, 1: HAPPY}).labels.tolist() == [SAD, HAPPY, UNCLEAR, SAD]
 
 
-def test_a_csv_of_labels_keeps_valence_arousal_and_split(tmp_path: Path) -> None:
+def test_only_a_csv_row_that_keeps_its_label_keeps_valence_and_arousal(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "faces.csv",
         "path,label,valence,arousal,split",
         "a.png,Joy,0.5,-0.25,train",
         "b.png,sad,,,val",
         "c.png,happy,0.125,1,test",
+        "a.png,sad,-0.5,0.5,train",
     )
-    after = read_cleaned(path, [2], {0: FEAR})
-    assert after.labels.tolist() == [FEAR, SAD]
+    after = read_cleaned(path, [2], {3: FEAR})
+    assert after.labels.tolist() == [HAPPY, SAD, FEAR]
     assert after.valence is not None
     assert after.arousal is not None
     assert after.split is not None
-    np.testing.assert_array_equal(after.valence, np.array([0.5, np.nan], np.float32))
-    np.testing.assert_array_equal(after.arousal, np.array([-0.25, np.nan], np.float32))
-    assert after.split.tolist() == [0, 1]
+    np.testing.assert_array_equal(after.valence, np.array([0.5, np.nan, np.nan], np.float32))
+    np.testing.assert_array_equal(after.arousal, np.array([-0.25, np.nan, np.nan], np.float32))
+    assert after.split.tolist() == [0, 1, 0]
+    assert cleaned(path, [2], {3: FEAR}).read_text().splitlines()[-1].endswith(",fear,,,train")
 
 
 def test_class_folders_become_a_csv_with_their_splits(tmp_path: Path) -> None:

@@ -88,10 +88,15 @@ def test_a_flat_picture_gives_finite_numbers() -> None:
     assert np.isfinite(open_runtime(random_weights(), "onnxruntime").logits(black)).all()
 
 
-def test_an_unknown_variant_or_stem_is_one_clear_error() -> None:
-    for wrong in (replace(random_weights(), variant="giga"), replace(random_weights(), stem="conv-9")):
-        with pytest.raises(WeightsError, match="choose one of"):
-            graph.architecture_of(wrong)
+def test_a_stem_that_is_not_known_is_one_clear_error() -> None:
+    with pytest.raises(WeightsError, match="choose one of"):
+        graph.architecture_of(replace(random_weights(), stem="conv-9"))
+
+
+@pytest.mark.parametrize("variant", ["giga", "mobilenet_v3_small", "EfficientNetV2B0"])
+def test_a_net_that_is_no_convnext_says_what_takes_it(variant: str) -> None:
+    with pytest.raises(WeightsError, match="the folder of its training"):
+        graph.architecture_of(replace(random_weights(), variant=variant))
 
 
 @pytest.mark.parametrize("stem", STEMS)
