@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.errors import InputError
+from mien.files import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,12 +73,7 @@ def _options(context: typer.Context) -> dict[str, Any]:
 
 
 def _mapping(path: Path) -> dict[Any, Any]:
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    found = read_yaml(path)
     if not isinstance(found, dict):
         raise InputError(f"{path} is no recipe: it must give options, such as `minutes: 50`")
     return found

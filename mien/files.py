@@ -1,7 +1,8 @@
 """Files that are there whole or not at all: each is written beside its place, and takes it when it is finished.
 
 What a reader finds is always the older file or the newer one. An error leaves nothing behind; what a killed process
-leaves is called `.<name>.<number>.<process>.new`, and is removed by `sweep` or `remove_leftovers`.
+leaves is called `.<name>.<number>.<process>.new`, and is removed by `sweep` or `remove_leftovers`. YAML that people
+write is read here too, so that what is wrong with it is said in one way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from mien.errors import InputError, line_of
+
+MAX_YAML_BYTES = 1_000_000
 
 _UNFINISHED = re.compile(r"\.(?P<name>.+?)(\.\d+)?\.(?P<process>\d+)\.new", re.DOTALL)
 _numbers = itertools.count()
@@ -109,3 +114,23 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return list(found)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says, in plain types; None when it says nothing.
+
+    Raises InputError, in one line with the place where there is one, for a file that cannot be read or is no YAML.
+    """
+    import yaml
+
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise InputError(f"{path} has more than {MAX_YAML_BYTES // 1_000_000} MB: nobody wrote that by hand")
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        at = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+        raise InputError(f"{path}{at}: {line_of(error.problem or error.context or 'no YAML')}") from None
+    except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {line_of(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deep to be read") from None

@@ -6,14 +6,16 @@ import difflib
 import json
 import os
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mien.errors import SettingsError, line_of
+from mien.errors import InputError, SettingsError
+from mien.files import read_yaml
 from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX, VIDEO_PIXELS
 from mien.prior import PriorName, shares_of
 from mien.secrets import scrubbed
@@ -29,13 +31,19 @@ RuntimeName = Literal["auto", "openvino", "onnxruntime", "tensorflow"]
 Precision = Literal["auto", "fp32", "bf16"]
 """What nets compute in. `auto` leaves it to each: the detector takes bf16 where the CPU has it, the classifier fp32."""
 
+# A few lines of YAML can stand for a value that fills the memory once it is written out.
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 200
+
 _CAMERA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Settings(BaseSettings):
     """Everything that can be set; each field says its default and, in one sentence, what it does."""
 
-    model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MIEN_", extra="forbid", frozen=True, env_ignore_empty=True, allow_inf_nan=False
+    )
 
     bus_url: str = Field(
         "", repr=False, description="Redis or Valkey for streams and counters; empty: what `mien up` recorded."
@@ -160,7 +168,7 @@ class Settings(BaseSettings):
         path = Path(named) if named else DEFAULT_CONFIG
         if named and not path.is_file():
             raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _in_file(path))
 
     @property
     def inference_threads(self) -> int:
@@ -186,10 +194,8 @@ def load_settings(**flags: Any) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"setting {key!r}: {first['msg']} (got {scrubbed(repr(first.get('input')))}){_hint(key)}"
+            f"setting {key!r}: {first['msg']} (got {scrubbed(_short.repr(first.get('input')))}){_hint(key)}"
         ) from None
-    except ValueError as error:
-        raise SettingsError(f"the settings file cannot be read: {line_of(error)}") from None
     return _with_recorded_brokers(settings)
 
 
@@ -212,12 +218,32 @@ def check_address(url: str, role: Literal["bus", "jobs"]) -> str:
     return url
 
 
+def _in_file(path: Path) -> dict[str, Any]:
+    """Return what a settings file says, nothing when there is none.
+
+    Raises SettingsError, with the line where there is one, when it is no YAML or not names with values.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        found = read_yaml(path)
+    except InputError as error:
+        raise SettingsError(str(error)) from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise SettingsError(f"{path} must hold a setting a line, as in `port: 8000`")
+    return found
+
+
 def _with_recorded_brokers(settings: Settings) -> Settings:
     if settings.bus_url and settings.jobs_url:
         return settings
     try:
         recorded = json.loads(settings.up_record.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return settings
+    if not isinstance(recorded, dict):
         return settings
     return settings.model_copy(
         update={

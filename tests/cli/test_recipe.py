@@ -91,8 +91,9 @@ def test_flags_win_over_a_recipe(asked: list[tuple[Any, ...]], recipe: Path, rec
         ("crops: 1", "crops must be true or false, not 1"),
         ("- minutes", "is no recipe"),
         ("", "is no recipe"),
-        ("{", "cannot be read as YAML"),
-        ("seed: \x00", "cannot be read as YAML"),
+        ("{", r"mine\.yaml, line 1: expected the node content"),
+        ("seed: \x00", "cannot be read: .*special characters"),
+        ("[" * 100_000, "nested too deep"),
     ],
 )
 def test_a_mistake_is_named_by_file_and_key(text: str, told: str, asked: list[tuple[Any, ...]], tmp_path: Path) -> None:
