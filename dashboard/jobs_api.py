@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import get_args
+from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
@@ -63,8 +63,16 @@ def list_jobs() -> Response:
 def make_job() -> Response:
     """Queue a job over the files of an upload, or over files of this machine inside `job_roots`."""
     parts = services()
-    job = job_from(request.get_json(silent=True), parts.uploads, parts.settings.job_roots, parts.jobs_in_pool)
+    job = job_from(_body(), parts.uploads, parts.settings.job_roots, parts.jobs_in_pool)
     return respond(_brief(job), 200 if job.existed else 201)
+
+
+def _body() -> Any:
+    """Return the JSON that a request brings, None when it is none or is nested too deep to be read."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 @jobs_api.get("/api/v1/jobs/<job_id>")

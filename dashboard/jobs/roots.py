@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,29 +29,52 @@ def check_roots(texts: Sequence[object], roots: Sequence[Path]) -> list[Path]:
 def check_inside(item: Input, roots: Sequence[Path]) -> Input:
     """Return an input that was found in a folder or an archive, at its real path, links followed.
 
-    Raises Refused (403) when it is a link out of the roots, or not on this machine.
+    Raises Refused (403) when it is a link out of the roots, or not on this machine, and InputError for a link onto
+    itself.
     """
     place = item.address.archive or item.address
-    real = place.path.resolve() if place.is_path and place.path.is_absolute() else None
+    real = _resolved(place.path) if place.is_path and place.path.is_absolute() else None
     if real is None or not _is_inside(real, [root.resolve() for root in roots]):
         raise Refused(403, f"{item.label[:200]!r} leads out of the folders that the setting job_roots names")
     return Input(item.address.moved_to(real), item.label)
 
 
 def _real(text: object, roots: Sequence[Path]) -> Path:
-    if not isinstance(text, str) or not text.startswith("/") or "\x00" in text:
+    if not isinstance(text, str) or not text.startswith("/") or "\x00" in text or not _can_be_named(text):
         raise InputError(f"{str(text)[:200]!r} is not an absolute path on this machine")
     path = Path(text)
     if ".." in path.parts:
         raise Refused(403, f"{text[:200]!r} has '..' in it: name the file itself")
     real_roots = [root.resolve() for root in roots]
-    if not any(path.is_relative_to(root) for root in (*roots, *real_roots)) or not _is_inside(
-        path.resolve(), real_roots
-    ):
-        raise Refused(403, f"{text[:200]!r} is not in a folder that the setting job_roots names")
-    if not path.exists():
+    outside = Refused(403, f"{text[:200]!r} is not in a folder that the setting job_roots names")
+    if not any(path.is_relative_to(root) for root in (*roots, *real_roots)):
+        raise outside
+    real = _resolved(path)
+    if not _is_inside(real, real_roots):
+        raise outside
+    if not real.exists():
         raise InputError(f"{text[:200]!r} does not exist: check the path")
-    return path.resolve()
+    return real
+
+
+def _can_be_named(text: str) -> bool:
+    """Return whether a file can have this name: JSON has halves of letters, which no file system takes."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _resolved(path: Path) -> Path:
+    """Return the real path, links followed. Raises InputError for one that is too long, or a link onto itself."""
+    try:
+        real = path.resolve()
+        real.exists()  # says what `resolve` says only of links
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "a link leads onto itself"
+        raise InputError(f"{str(path)[:200]!r} cannot be looked at: {reason}") from None
+    return real
 
 
 def _is_inside(path: Path, real_roots: Sequence[Path]) -> bool:

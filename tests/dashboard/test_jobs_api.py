@@ -283,3 +283,12 @@ def test_an_evaluation_gives_its_figures(client: FlaskClient, jobs: Jobs) -> Non
     assert body_of(client, f"/api/v1/jobs/{job.id}/outputs/evaluation.json")["accuracy"] == 0.6957
     names = {output["path"] for output in body_of(client, f"/api/v1/jobs/{job.id}/outputs")["outputs"]}
     assert names == {"evaluation.json", "predictions.csv", "report.html"}
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 100_000, b'{"kind": "photos", "paths": ' + b"[" * 100_000])
+def test_a_body_that_is_nested_without_end_is_no_request(client: FlaskClient, body: bytes) -> None:
+    token = client.get("/api/v1/token").get_json()["token"]
+    headers = {"X-CSRFToken": token, "Content-Type": "application/json"}
+    answer = client.post("/api/v1/jobs", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert "the body must be JSON" in answer.get_json()["detail"]

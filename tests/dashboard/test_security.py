@@ -41,7 +41,14 @@ def test_allowed_hosts_are_answered(settings: Settings) -> None:
     app.extensions["mien"].close()
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example", "null", "http://localhost.evil.example", "http://10.0.0.1", "http://[", "http://[::1",
+        "http://]", "", "localhost", "http://localhost@evil.example", "http://evil.example#@localhost", "http://[::g]",
+        "http://localhost:x@evil.example/localhost", "//localhost", "http:///localhost", "\ud800",
+    ],
+)  # fmt: skip
 def test_other_origins_are_refused(app: Flask, origin: str) -> None:
     for method in ("GET", "POST"):
         answer = app.test_client().open("/api/v1/uploads", method=method, headers={"Origin": origin})

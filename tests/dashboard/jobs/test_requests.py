@@ -107,6 +107,13 @@ def test_links_out_of_the_roots_are_refused_wherever_they_are(ask: Ask, root: Pa
     assert "leads out" in answer.get_json()["detail"]
 
 
+def test_a_link_onto_itself_is_no_input(ask: Ask, root: Path) -> None:
+    (root / "round").symlink_to(root / "round")
+    answer = ask({"kind": "photos", "paths": [str(root / "round")]})
+    assert answer.status_code == 400
+    assert "cannot be looked at" in answer.get_json()["detail"]
+
+
 def test_it_is_not_told_whether_a_file_outside_exists(ask: Ask, outside: Path) -> None:
     there = ask({"kind": "photos", "paths": [str(outside / "secret.jpg")]}).get_json()["detail"]
     not_there = ask({"kind": "photos", "paths": [str(outside / "nobody.jpg")]}).get_json()["detail"]
@@ -128,6 +135,12 @@ def test_it_is_not_told_whether_a_file_outside_exists(ask: Ask, outside: Path) -
         {"kind": "video", "paths": ["{root}"], "options": {"formats": ["json"]}},
         {"kind": "video", "paths": ["{root}"], "options": {"formats": ["csv", "json"]}},
         {"kind": "photos", "paths": ["{root}/nobody.jpg"]}, {"kind": "photos", "paths": ["{root}\u0000"]},
+        {"kind": "photos", "paths": ["{root}/" + "a" * 300]}, {"kind": "photos", "paths": ["{root}/" + "a/" * 3000]},
+        {"kind": "photos", "paths": ["{root}/\ud800.jpg"]}, {"kind": "photos", "paths": ["{root}/[", "{root}/**/["]},
+        {"kind": "photos", "paths": ["{root}"], "webhook": "http://["},
+        {"kind": "photos", "paths": ["{root}"], "webhook": "https://example.org:99999999/"},
+        {"kind": "photos", "paths": ["{root}"], "options": {"prior": "\ud800"}},
+        {"kind": "video", "paths": ["{root}"], "options": {"every": 10**400}},
     ],
 )  # fmt: skip
 def test_requests_that_cannot_be_understood_are_400(ask: Ask, root: Path, body: Any) -> None:
