@@ -11,12 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from cli.up.commands import Commands
+from cli.up.departed import take_off_the_list
 from cli.up.lines import Lines
 from cli.up.parent import VARIABLE
 from cli.up.processes import LocalProcesses
@@ -36,11 +37,11 @@ log = get_logger(__name__)
 
 
 def run_all(settings: Settings, cameras: Sequence[str]) -> int:
-    """Run mien until Ctrl-C or until one of its processes ends; returns the exit code.
+    """Run mien until Ctrl-C or until one of its processes died five times within a minute; returns the exit code.
 
-    Brokers start first and stop last, so that every process can end its frames. There are `settings.workers` live
-    workers; with 0 there is one, and another one whenever there are more live cameras than workers. Raises PortInUse,
-    SettingsError, or BrokerUnavailable.
+    Whatever ends is started again. Brokers start first and stop last, so that every process can end its frames. There
+    are `settings.workers` live workers; with 0 there is one, and another one whenever there are more live cameras than
+    workers. Raises PortInUse, SettingsError, or BrokerUnavailable.
     """
     sources = dict(_camera_and_source(text) for text in cameras)
     check_port(settings.host, settings.port)
@@ -61,17 +62,21 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
                 "MIEN_DATA_DIR": str(data_dir),
                 "PYTHONUNBUFFERED": "1",
                 VARIABLE: str(os.getpid()),
-            }
+            },
+            worker_died=lambda pid: take_off_the_list(pid, bus.url, settings),
         )
+        processes.keep("broker of cameras", bus)
+        processes.keep("broker of jobs", jobs)
         _start_all(processes, commands, settings, sources)
         threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
         if settings.workers == 0:
             most = most_workers(settings, Machine.this())
             scaler = WorkerScaler(Bus(bus.url, settings), most, lambda: processes.start(commands.live_worker()))
             threading.Thread(target=scaler.watch, args=(processes.stopping,), daemon=True).start()
-        stopped_by_user = processes.run()
-    console.print("mien stopped." if stopped_by_user else "mien stopped, because one of its processes ended.")
-    return 0 if stopped_by_user else 1
+        gave_up = processes.run()
+    with suppress(OSError):  # the terminal may be gone
+        console.print(f"mien stopped, because {gave_up}." if gave_up else "mien stopped.", markup=False, soft_wrap=True)
+    return 1 if gave_up else 0
 
 
 def check_port(host: str, port: int) -> None:

@@ -1,112 +1,67 @@
-"""The processes of `mien up`: started, watched and stopped together, and more of them while it runs."""
+"""The processes of `mien up`: started, watched, started again and stopped together, and more of them while it runs."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import signal
-import subprocess
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import IO, Any, cast
+from typing import Any, Protocol
 
+from cli.up.deaths import MOST, Deaths
 from cli.up.lines import SYSTEM, Lines
+from cli.up.process import Command, Process, how_ended
+from mien.errors import line_of
 
 _KILL_AFTER_S = 2.0
 _LOOK_FOR_SIGNALS_S = 0.2
-_LAST_LINES_S = 1.0
+
+_NOT_AGAIN = (0, 2)
+"""Exit codes of what may end that say that it came to its end, or that another try would fail like this one."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """What a process runs, and in which environment. `may_end`: its end leaves the others running."""
+class Kept(Protocol):
+    """A process that runs already and that is only started again here; it is stopped by whoever started it."""
 
-    name: str
-    arguments: tuple[str, ...]
-    environment: Mapping[str, str]
-    may_end: bool = False
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
 
-
-class Process:
-    """One running command; its lines are printed, and `ended` is called with its exit code from another thread.
-
-    It leads a session of its own: Ctrl-C on the terminal reaches `mien up` alone, and a signal reaches all that it
-    started in its group.
-    """
-
-    def __init__(self, command: Command, lines: Lines, ended: Callable[[Process, int], None]) -> None:
-        self.command = command
-        self._lines = lines
-        self._ended = ended
-        self._popen = subprocess.Popen(
-            command.arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(command.environment),
-            start_new_session=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        self.pid = self._popen.pid
-        lines.write(SYSTEM, f"{command.name} started (pid={self.pid})")
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its group, unless it has ended."""
-        if self._popen.poll() is None:
-            self._lines.write(SYSTEM, f"sending {number.name} to {self.command.name} (pid {self.pid})")
-            self._signal_group(number)
-
-    def wait(self) -> None:
-        """Wait until the process has ended."""
-        self._popen.wait()
-
-    def _follow(self) -> None:
-        reader = threading.Thread(target=self._relay, daemon=True)
-        reader.start()
-        code = self._popen.wait()
-        reader.join(_LAST_LINES_S)
-        if reader.is_alive():  # a child of its own has outlived it and holds the pipe
-            self._signal_group(signal.SIGKILL)
-        self._ended(self, code)
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    def _relay(self) -> None:
-        with cast(IO[str], self._popen.stdout) as output:
-            for line in output:
-                self._lines.write(self.command.name, line)
+    def start_again(self) -> None:
+        """Start it once more, as it was, without waiting for it; raises OSError."""
 
 
 class LocalProcesses:
-    """Runs commands side by side until a signal comes, or until one ends that may not.
+    """Runs commands side by side until a signal comes; one that ends is started again, unless it may end.
 
-    As a context manager it handles SIGINT and SIGTERM: the first one asks everything to end, the next one kills.
-    `stopping` is set when everything is asked to end. All that changes happens on the thread of `run`, one thing after
-    the other: other threads hand it what there is to do, and it looks for signals five times a second.
+    As a context manager it handles SIGINT, SIGTERM and SIGHUP: the first one asks everything to end, the next one
+    (SIGINT or SIGTERM) kills.
+    `stopping` is set when everything is asked to end, which is also the case when one dies five times within a minute.
+    All that changes happens on the thread of `run`, one thing after the other: other threads hand it what there is to
+    do, and it looks for signals five times a second.
     """
 
     def __init__(self, lines: Lines) -> None:
         self.stopping = threading.Event()
         self._lines = lines
         self._to_do: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._signals: deque[signal.Signals] = deque()
         self._running: list[Process] = []
-        self._by_signal = False
+        self._deaths: defaultdict[str, Deaths] = defaultdict(Deaths)
+        self._gave_up = ""
         self._kill_at_s: float | None = None
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> LocalProcesses:
-        self._handlers = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it goes on without a terminal
+            numbers.append(signal.SIGHUP)
+        self._handlers = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -118,38 +73,86 @@ class LocalProcesses:
         self._lines.add(command.name)
         self._to_do.put(partial(self._start, command))
 
-    def run(self) -> bool:
-        """Run until all processes have ended; returns whether a signal asked for it. For the main thread."""
+    def keep(self, title: str, kept: Kept) -> None:
+        """Start something that runs already again whenever it ends, while `run` runs."""
+        threading.Thread(target=self._follow, args=(title, kept), daemon=True).start()
+
+    def run(self) -> str:
+        """Run until all processes have ended; return what died too often, and how, or "" after a signal.
+
+        For the main thread.
+        """
         try:
-            while self._running or not self._to_do.empty():
+            while self._running or self._later or not self._to_do.empty():
                 self._do_next()
         finally:
+            self.stopping.set()
             self._signal_all(signal.SIGKILL)
             for process in self._running:
                 process.wait()
-        return self._by_signal
+        return self._gave_up
 
     def _do_next(self) -> None:
+        next_s = min([at_s for at_s, _ in self._later], default=float("inf")) - time.monotonic()
         with contextlib.suppress(queue.Empty):
-            self._to_do.get(timeout=_LOOK_FOR_SIGNALS_S)()
+            self._to_do.get(timeout=min(_LOOK_FOR_SIGNALS_S, max(0.0, next_s)))()
         while self._signals:
             self._signalled(self._signals.popleft())
         if self._kill_at_s is not None and time.monotonic() >= self._kill_at_s:
             self._kill()
+        now_s = time.monotonic()
+        due = [do for at_s, do in self._later if at_s <= now_s]
+        self._later = [(at_s, do) for at_s, do in self._later if at_s > now_s]
+        for start_again in due:
+            start_again()
 
     def _start(self, command: Command) -> None:
         if not self.stopping.is_set():
             self._running.append(Process(command, self._lines, self._ended))
 
+    def _start_kept(self, title: str, kept: Kept) -> None:
+        if not self.stopping.is_set():
+            kept.start_again()
+            self.keep(title, kept)
+
+    def _follow(self, title: str, kept: Kept) -> None:
+        code = kept.wait()
+        self._to_do.put(lambda: self._died(title, how_ended(code), partial(self._start_kept, title, kept)))
+
     def _ended(self, process: Process, code: int) -> None:
         self._to_do.put(partial(self._after_end, process, code))
 
     def _after_end(self, process: Process, code: int) -> None:
-        """Decide what follows from the end of a process: nothing, or the end of all."""
+        """Decide what follows from the end of a process: nothing, a new start, or the end of all."""
         self._running.remove(process)
-        self._lines.write(SYSTEM, f"{process.command.name} stopped (rc={code})")
-        if not process.command.may_end:
+        command = process.command
+        if self.stopping.is_set() or (command.may_end and code in _NOT_AGAIN):
+            self._lines.write(SYSTEM, f"{command.name} stopped (rc={code})")
+            return
+        if command.died is not None:
+            threading.Thread(target=command.died, args=(process.pid,), daemon=True).start()
+        said = f"; it said: {line_of(process.last_line, 300)}" if code > 0 and process.last_line else ""
+        self._died(command.title, how_ended(code), partial(self._start, command), said)
+
+    def _died(self, title: str, how: str, again: Callable[[], None], said: str = "") -> None:
+        if self.stopping.is_set():
+            return
+        now_s = time.monotonic()
+        wait_s = self._deaths[title].note(now_s)
+        if wait_s is None:
+            self._gave_up = f"{title} ended {MOST} times within a minute (the last time: {how}{said})"
+            self._lines.write(SYSTEM, self._gave_up)
             self._stop()
+            return
+        when = f"in {wait_s:g} s" if wait_s else "at once"
+        self._lines.write(SYSTEM, f"{title} ended ({how}), started again {when}")
+        self._later.append((now_s + wait_s, partial(self._again, title, again)))
+
+    def _again(self, title: str, again: Callable[[], None]) -> None:
+        try:
+            again()
+        except OSError as error:  # no memory or no process id is left at the moment
+            self._died(title, f"it cannot be started: {line_of(error)}", again)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         # The handler may stand in the middle of anything, where taking a lock could wait for itself. And nothing here
@@ -158,16 +161,16 @@ class LocalProcesses:
 
     def _signalled(self, number: signal.Signals) -> None:
         self._lines.write(SYSTEM, f"{number.name} received")
-        self._by_signal = True
-        if self.stopping.is_set():
-            self._kill()
-        else:
+        if not self.stopping.is_set():
             self._stop()
+        elif number is not signal.SIGHUP:  # a terminal that is closed sends it twice
+            self._kill()
 
     def _stop(self) -> None:
         """Ask every process to end, and make it end 2 s later."""
         if not self.stopping.is_set():
             self.stopping.set()
+            self._later.clear()
             self._kill_at_s = time.monotonic() + _KILL_AFTER_S
             self._signal_all(signal.SIGTERM)
 

@@ -21,6 +21,9 @@ from mien.errors import BrokerUnavailable
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 1.5
 
+# Opened here: between fork and exec of a process with threads, as little as possible may happen.
+_LIBC = ctypes.CDLL(None)
+
 
 class EmbeddedBroker:
     """One Valkey server; use it as a context manager, or call `start` and `stop`.
@@ -53,15 +56,7 @@ class EmbeddedBroker:
         """Start the server and wait until it answers; raises BrokerUnavailable with the end of its log."""
         if self._keep_in is not None:
             self._keep_in.mkdir(parents=True, exist_ok=True)
-        self._log = (self._folder / "log").open("wb")
-        # A session of its own: Ctrl-C goes to the whole foreground group, but the broker must be the last to stop.
-        self._process = subprocess.Popen(
-            [str(get_binary_path()), *self._arguments()],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
+        self._process = self._run()
         with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
             deadline = time.monotonic() + _START_TIMEOUT_S
             while not self._answers(client):
@@ -70,6 +65,16 @@ class EmbeddedBroker:
                     self.stop()
                     raise BrokerUnavailable(f"the embedded broker did not start: {text[-1] if text else 'no output'}")
                 time.sleep(0.01)
+
+    def wait(self) -> int:
+        """Wait until the server has ended, whoever ended it; return its exit code, below 0 a signal."""
+        if self._process is None:
+            raise BrokerUnavailable("the embedded broker is not running")
+        return self._process.wait()
+
+    def start_again(self) -> None:
+        """Start a server that has ended again, on the same socket with the same settings, without waiting for it."""
+        self._process = self._run()
 
     def stop(self) -> None:
         """Stop the server, by force when it takes over 1.5 s, and remove its temporary folder."""
@@ -83,6 +88,7 @@ class EmbeddedBroker:
             self._process = None
         if self._log is not None:
             self._log.close()
+            self._log = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> EmbeddedBroker:
@@ -93,6 +99,18 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        if self._log is None:
+            self._log = (self._folder / "log").open("wb")
+        # A session of its own: Ctrl-C goes to the whole foreground group, but the broker must be the last to stop.
+        return subprocess.Popen(
+            [str(get_binary_path()), *self._arguments()],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
 
     def _arguments(self) -> list[str]:
         options = {
@@ -118,4 +136,4 @@ class EmbeddedBroker:
 
 def _die_with_parent() -> None:
     """Ask Linux to end this process when its parent ends, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG = 1)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    _LIBC.prctl(1, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`mien up` runs everything on one machine, and leaves nothing behind."""
+"""`mien up` runs everything on one machine, starts again what dies, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from mien.bus.bus import Bus
+from mien.errors import BrokerUnavailable
 from mien.machine import usable_cores
 from mien.settings import load_settings
 from mien.types import CameraState
@@ -198,12 +199,86 @@ def test_a_number_of_workers_that_is_given_is_kept(tmp_path: Path, monkeypatch: 
     assert workers_started(tmp_path) == 1
 
 
-def test_a_process_that_is_killed_ends_all_with_an_exit_code(tmp_path: Path) -> None:
-    with mien_up(tmp_path, free_port(), "--camera", "one=test://pattern") as process:
-        log = tmp_path / "up.log"
-        wait_until(lambda: re.search(r"jobs started \(pid=\d+\)", log.read_text()) is not None, 30, "the jobs' worker")
+def pid_of(folder: Path, name: str) -> int:
+    """Return the process id of the last start of a part; waits for the first one."""
+    pattern = rf"{re.escape(name)} started \(pid=(\d+)\)"
+    wait_until(lambda: re.search(pattern, (folder / "up.log").read_text()) is not None, 30, f"{name} to start")
+    return int(re.findall(pattern, (folder / "up.log").read_text())[-1])
+
+
+def broker_pid(up: int, folder: Path, *, durable: bool) -> int:
+    """Return the process id of one of the two brokers: the durable one works in the data folder."""
+    brokers = [pid for pid in children(up) if "valkey" in Path(f"/proc/{pid}/exe").readlink().name]
+    at_home = [pid for pid in brokers if Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder / ".mien")]
+    (found,) = at_home if durable else set(brokers) - set(at_home)
+    return found
+
+
+def results_flow(folder: Path) -> bool:
+    """Return whether a result of a frame of camera one comes that was captured after now."""
+    address = json.loads((folder / ".mien" / "up.json").read_text())["bus_url"]
+    with closing(Bus(address, load_settings())) as bus:
+        try:
+            now_ns = bus.clock.now_ns()
+            end_s = time.monotonic() + 0.5
+            while time.monotonic() < end_s:
+                if any(result.captured_ns > now_ns for result in bus.recent_results("one", 1)):
+                    return True
+                time.sleep(0.02)
+        except BrokerUnavailable:
+            pass
+    return False
+
+
+def is_ready(port: int) -> bool:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+
+@pytest.mark.slow
+def test_each_part_that_is_killed_comes_back_and_results_flow_again(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "up.log"
+    parts_of_mien = {
+        "worker.1": "live worker worker.1",
+        "camera.one": "producer camera.one",
+        "jobs": "jobs worker jobs",
+        "dashboard": "dashboard",
+        "bus": "broker of cameras",
+        "queue": "broker of jobs",
+    }
+    with mien_up(tmp_path, port, "--camera", "one=test://pattern") as process:
+        wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
+        for name, title in parts_of_mien.items():
+            wait_until(lambda: results_flow(tmp_path) and is_ready(port), 60, f"results before {title} dies")
+            below = children(process.pid)
+            if name in ("bus", "queue"):
+                pid = broker_pid(process.pid, tmp_path, durable=name == "queue")
+            else:
+                pid = pid_of(tmp_path, name)
+            os.kill(pid, signal.SIGKILL)
+            said = f"{title} ended (killed by SIGKILL), started again at once"
+            wait_until(lambda said=said: said in log.read_text(), 10, said)  # type: ignore[misc]
+            wait_until(lambda: results_flow(tmp_path) and is_ready(port), 60, f"results after {title} died")
+            assert process.poll() is None
+            assert len(children(process.pid)) == len(below), log.read_text()
         below = children(process.pid)
-        os.kill(int(re.findall(r"jobs started \(pid=(\d+)\)", log.read_text())[0]), signal.SIGKILL)
-        assert process.wait(15) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
         wait_until(lambda: not alive(below), what="its processes to end")
-    assert log.read_text().splitlines()[-1] == "mien stopped, because one of its processes ended."
+    assert log.read_text().count("started again") == len(parts_of_mien)
+
+
+def test_a_part_that_cannot_run_ends_all_soon_and_is_named_with_what_it_said(tmp_path: Path) -> None:
+    with mien_up(tmp_path, free_port(), "--camera", "one=test://pattern", MIEN_WEIGHTS="none.zip") as process:
+        wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
+        below = children(process.pid)
+        assert process.wait(60) == 1
+        wait_until(lambda: not alive(below), what="its processes to end")
+    last = (tmp_path / "up.log").read_text().splitlines()[-1]
+    assert last.startswith("mien stopped, because live worker worker.1 ended 5 times within a minute")
+    assert "none.zip" in last
+    assert not (tmp_path / ".mien" / "up.json").exists()
