@@ -26,7 +26,9 @@ def work() -> None:
     Example: [bold]mien jobs work[/bold]
     """
     import threading
+    from contextlib import suppress
 
+    from mien.errors import BrokerUnavailable
     from mien.jobs.jobs import Jobs
     from mien.logs import configure_logs
     from mien.settings import load_settings
@@ -40,7 +42,8 @@ def work() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     jobs = Jobs.from_settings(settings)
-    jobs.ping()
+    with suppress(BrokerUnavailable):  # the worker waits for it, and says so
+        jobs.ping()
     job_worker(jobs, ResidentAnalyzer(lambda: open_analyzer(settings)), stopping).run()
 
 

@@ -13,7 +13,7 @@ from dashboard.openapi import document
 from dashboard.pool import in_pool
 from dashboard.problems import Refused, drain, respond
 from dashboard.services import known_camera, limit_of, services
-from mien.errors import BrokerUnavailable, line_of
+from mien.errors import BrokerError, line_of
 
 MOST_RESULTS = 1000
 
@@ -147,7 +147,7 @@ def readyz() -> Response:
         try:
             ping()
             state[part] = "ok"
-        except BrokerUnavailable as error:
+        except BrokerError as error:
             state[part] = line_of(error)
     ready = all(answer == "ok" for answer in state.values())
     return respond(Health("ok" if ready else "unavailable", **state), 200 if ready else 503)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -14,26 +13,29 @@ from dashboard.api import api, set_body_limit
 from dashboard.cameras.browser import BrowserCameras
 from dashboard.cameras.hub import Hub
 from dashboard.cameras.overview import Overview
+from dashboard.endings import Refusal, say
 from dashboard.jobs.uploads import Uploads
 from dashboard.jobs_api import jobs_api
 from dashboard.pages import pages
 from dashboard.services import Services
 from dashboard.streams import streams
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable
+from mien.bus.outage import Outage
+from mien.errors import BrokerRefused, BrokerUnavailable
 from mien.settings import Settings
 
 if TYPE_CHECKING:
     from mien.jobs.jobs import Jobs
 
 
-def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
+def create_app(settings: Settings, jobs: Jobs | None = None, refused: Refusal = say) -> Flask:
     """Return the application; raises SettingsError when the address of a broker is missing.
 
-    Nothing connects before it is needed: the dashboard starts, and says so, while Redis is away.
+    Nothing connects before it is needed: the dashboard starts, and says so, while Redis is away. `refused` is told when
+    the bus refuses what it is asked.
     """
     app = Flask(__name__, static_folder="static", template_folder="templates")
-    parts = make_services(settings, jobs)
+    parts = make_services(settings, jobs, refused)
     parts.attach(app.extensions)
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -49,15 +51,21 @@ def create_app(settings: Settings, jobs: Jobs | None = None) -> Flask:
     return app
 
 
-def make_services(settings: Settings, jobs: Jobs | None = None) -> Services:
+def make_services(settings: Settings, jobs: Jobs | None = None, refused: Refusal = say) -> Services:
     """Return what the application works with; `jobs` stands in for the ones at `settings.jobs_url`."""
     if jobs is None:
         from mien.jobs.jobs import Jobs  # imports RQ, which takes long
 
         jobs = Jobs.from_settings(settings)
     bus = Bus.from_settings(settings)
-    overview = Overview(bus)
+    outage = Outage()
+    overview = Overview(bus, refused, outage)
     browser_cameras = BrowserCameras(bus, settings)
-    with suppress(BrokerUnavailable):  # they are shown as "no signal" then
+    try:
         browser_cameras.forget_orphans()
-    return Services(settings, bus, jobs, overview, Hub(bus, overview.names), browser_cameras, Uploads(jobs, settings))
+    except BrokerUnavailable:  # they are shown as "no signal" then
+        pass
+    except BrokerRefused as error:
+        refused(error)
+    hub = Hub(bus, overview.names, refused, outage)
+    return Services(settings, bus, jobs, overview, hub, browser_cameras, Uploads(jobs, settings))

@@ -11,7 +11,7 @@ from dashboard.cameras.budgets import DROP_WORDS, STAGE_WORDS
 from dashboard.openapi import document
 from dashboard.pool import in_pool
 from dashboard.services import known_camera, services
-from mien.errors import BrokerUnavailable
+from mien.errors import BrokerError
 from mien.settings import check_camera_name
 from mien.types import EMOTIONS
 
@@ -29,7 +29,7 @@ def camera(name: str) -> str:
     """One camera; shown with a banner while the bus is away."""
     try:
         known_camera(name)
-    except BrokerUnavailable:
+    except BrokerError:
         check_camera_name(name)
     reasons = {reason.value: words for reason, words in DROP_WORDS.items()}
     return render_template(
@@ -52,7 +52,7 @@ def jobs() -> str:
 @pages.get("/jobs/<job_id>")
 def job(job_id: str) -> str:
     """One job."""
-    with suppress(BrokerUnavailable):  # the page itself says that the job does not exist
+    with suppress(BrokerError):  # the page itself says that the job does not exist
         services().jobs.get(job_id)
     return render_template("job.html", job_id=job_id, emotions=EMOTIONS)
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from mien.documents import Document
 from mien.errors import (
-    BrokerUnavailable,
+    BrokerError,
     InputError,
     JobConflict,
     JobError,
@@ -30,7 +30,7 @@ _PIECE_BYTES = 64 * 1024
 log = get_logger(__name__)
 
 _STATUS: tuple[tuple[type[MienError], int], ...] = (
-    (BrokerUnavailable, 503),
+    (BrokerError, 503),
     (PictureTooLarge, 413),
     (PictureError, 415),
     (JobConflict, 409),

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.ggevent import GeventWorker
 
+from dashboard.endings import end_process
 from dashboard.exposure import check_exposure
-from mien.errors import PortInUse, SettingsError
+from mien.errors import BrokerRefused, BrokerUnavailable, PortInUse, SettingsError, line_of
+from mien.logs import get_logger
 from mien.settings import Settings, check_address
 
 if TYPE_CHECKING:
     from flask import Flask
 
 _BACKLOG = 256
+
+log = get_logger(__name__)
 
 
 class DashboardWorker(GeventWorker):  # type: ignore[misc]
@@ -64,7 +68,16 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
         from mien.logs import configure_logs
 
         configure_logs(self._settings.log_level, self._settings.log_format)
-        return create_app(self._settings)
+        app = create_app(self._settings, refused=end_process)
+        parts = app.extensions["mien"]
+        for ping in (parts.bus.ping, parts.jobs.ping):
+            try:
+                ping()
+            except BrokerUnavailable as error:  # pages say so, until it is there
+                log.warning("the broker is away; the dashboard starts without it", reason=line_of(error))
+            except BrokerRefused as error:
+                end_process(error)
+        return app
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -86,7 +99,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Run the dashboard until it is asked to stop; raises PortInUse, SettingsError."""
+    """Run the dashboard until it is asked to stop; raises PortInUse, SettingsError.
+
+    Ends the process with 4 when a broker refuses what it is asked.
+    """
     check_exposure(settings)
     listener = listen(settings.host, settings.port)  # gunicorn closes it
     check_address(settings.bus_url, "bus")

@@ -3,7 +3,9 @@
 MienError
 ├── SettingsError        a setting, flag or name that cannot be used
 ├── PortInUse            the dashboard's port is taken
-├── BrokerUnavailable    Redis or Valkey does not answer
+├── BrokerError          Redis or Valkey does not do what it is asked
+│   ├── BrokerUnavailable  it does not answer, or cannot do it now: try again
+│   └── BrokerRefused    it says no, and will say so again: password, rights, version
 ├── SourceError          a camera source
 │   ├── UnknownSource    no such scheme, file or device: trying again will not help
 │   └── SourceLost       it was there and is gone, or does not answer yet: try again
@@ -43,8 +45,16 @@ class PortInUse(MienError):
     """The port that the dashboard should listen on is taken."""
 
 
-class BrokerUnavailable(MienError):
-    """Redis or Valkey does not answer."""
+class BrokerError(MienError):
+    """Redis or Valkey does not do what it is asked."""
+
+
+class BrokerUnavailable(BrokerError):
+    """Redis or Valkey does not answer, or cannot do it now; trying again may help."""
+
+
+class BrokerRefused(BrokerError):
+    """Redis or Valkey refuses what it is asked; trying again will not help."""
 
 
 class SourceError(MienError):

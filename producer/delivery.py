@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from mien.bus.bus import Bus
+from mien.bus.outage import Outage
 from mien.errors import BrokerUnavailable
 from mien.types import Frame
-from producer.outage import Outage
 
 _RETRY_S = 0.2
 _POLL_S = 0.01

@@ -10,10 +10,10 @@ import uuid
 from dataclasses import replace
 
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable, SourceError, line_of
+from mien.bus.outage import Outage
+from mien.errors import BrokerRefused, BrokerUnavailable, SourceError, line_of
 from mien.logs import get_logger
 from mien.types import Camera, CameraState
-from producer.outage import Outage
 
 BEAT_S = 0.5
 _WAIT_FOR_LEASE_S = 2.5
@@ -25,7 +25,8 @@ log = get_logger(__name__)
 class Heartbeat:
     """Publishes the state of one camera from a thread of its own, so that a slow broker never delays the pictures.
 
-    `taken` is set when another producer has taken the camera, which can happen after an outage of the broker.
+    It is `over` when another producer has taken the camera, which can happen after an outage of the broker, or when the
+    broker refuses what is said; `check` says which.
     """
 
     def __init__(self, bus: Bus, camera: Camera, outage: Outage) -> None:
@@ -37,7 +38,8 @@ class Heartbeat:
         self._changed = threading.Condition()
         self._due = False
         self._stopping = False
-        self.taken = threading.Event()
+        self._taken = False
+        self._refused: BrokerRefused | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     @property
@@ -45,11 +47,16 @@ class Heartbeat:
         """What is said at present."""
         return self._camera
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing will be published any more, however long one waits."""
+        return self._taken or self._refused is not None
+
     def start(self, stop: threading.Event) -> bool:
         """Take the camera and start to beat; False when `stop` was set first.
 
         Waits up to 2.5 s for a producer that has just ended. Raises SourceError when another producer keeps the
-        camera, BrokerUnavailable when there is no broker.
+        camera, BrokerUnavailable when the broker is away, BrokerRefused.
         """
         deadline_s = time.monotonic() + _WAIT_FOR_LEASE_S
         while not self._leases():
@@ -83,17 +90,21 @@ class Heartbeat:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
-        if self.taken.is_set():
+        if self.over:
             return
         try:
             self._bus.put_camera(self._camera)
             self._bus.release(self._camera.name, self._holder)
         except BrokerUnavailable as error:
             self._outage.failed(error)
+        except BrokerRefused as error:  # whoever ends this producer knows already, or will see it in the log
+            log.error("the last state of the camera could not be published", error=line_of(error))
 
     def check(self) -> None:
-        """Raise SourceError when another producer took the camera."""
-        if self.taken.is_set():
+        """Raise SourceError when another producer took the camera, BrokerRefused when the broker refuses."""
+        if self._refused is not None:
+            raise self._refused
+        if self._taken:
             raise SourceError(self._another())
 
     def _run(self) -> None:
@@ -105,17 +116,19 @@ class Heartbeat:
                 self._due = False
                 camera = self._camera
             self._beat(camera)
-            if self.taken.is_set():
+            if self.over:
                 return
 
     def _beat(self, camera: Camera) -> None:
         try:
             if not self._leases():
-                self.taken.set()
+                self._taken = True
                 return
             self._bus.put_camera(camera)
         except BrokerUnavailable as error:
             self._outage.failed(error)
+        except BrokerRefused as error:
+            self._refused = error
         except Exception as error:  # the boundary of this thread: a camera that stops beating would look dead
             log.error("the state of the camera could not be published", name=camera.name, error=line_of(error))
         else:

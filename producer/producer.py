@@ -8,6 +8,7 @@ from collections import deque
 
 from mien.address import Address
 from mien.bus.bus import Bus
+from mien.bus.outage import Outage
 from mien.errors import BrokerUnavailable, SourceError, SourceLost, UnknownSource, line_of
 from mien.logs import get_logger
 from mien.settings import Settings, check_camera_name
@@ -17,7 +18,6 @@ from producer.delivery import DeliveryWay, LiveDelivery, LosslessDelivery
 from producer.feed import Captured, Feed
 from producer.grabber import Grabber
 from producer.heartbeat import Heartbeat
-from producer.outage import Outage
 from producer.pacer import Pacer
 from producer.sources.jpeg import as_jpeg
 from producer.sources.source import LiveSource, PacedSource, Source
@@ -25,6 +25,7 @@ from producer.sources.source import LiveSource, PacedSource, Source
 _TAKE_S = 0.2
 _GOOD_S = 5.0
 _RATE_OVER_S = 2.0
+_RETRY_S = 0.2
 
 log = get_logger(__name__)
 
@@ -71,9 +72,11 @@ class Producer:
         return self._grabber is not None and self._grabber.hangs
 
     def run(self) -> None:
-        """Produce. Raises UnknownSource, SourceError or BrokerUnavailable when trying again cannot help."""
-        self._bus.clock.sync()
-        if not self._heartbeat.start(self._stop):
+        """Produce. Raises UnknownSource, SourceError or BrokerRefused when trying again cannot help.
+
+        A broker that is away is waited for, at the start and later.
+        """
+        if not self._start():
             return
         try:
             self._play()
@@ -85,6 +88,20 @@ class Producer:
             raise
         finally:
             self._heartbeat.stop()
+
+    def _start(self) -> bool:
+        """Take the camera, once the broker is there; False when `stop` was set first."""
+        while not self._stop.is_set():
+            try:
+                self._bus.clock.sync()
+                started = self._heartbeat.start(self._stop)
+            except BrokerUnavailable as error:
+                self._outage.failed(error)
+                self._stop.wait(_RETRY_S)
+            else:
+                self._outage.passed()
+                return started
+        return False
 
     def _play(self) -> None:
         backoff = Backoff()
@@ -153,7 +170,7 @@ class Producer:
             self._outage.failed(error)
 
     def _done(self) -> bool:
-        return self._stop.is_set() or self._heartbeat.taken.is_set()
+        return self._stop.is_set() or self._heartbeat.over
 
     def _feed(self) -> Feed:
         keep_all = self._delivery == "lossless"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from dashboard.problems import Refused
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable, PictureError
+from mien.errors import BrokerError, PictureError
 from mien.headers.picture import header_of
 from mien.limits import check_pixels
 from mien.logs import get_logger
@@ -64,7 +64,7 @@ class BrowserCameras:
         self._stopped = threading.Event()
 
     def open(self) -> BrowserCamera:
-        """Make a camera; raises Refused when there are too many, BrokerUnavailable."""
+        """Make a camera; raises Refused when there are too many, BrokerError."""
         if sum(camera.ended_s is None for camera in self._cameras.values()) >= MOST_CAMERAS:
             raise Refused(429, f"{MOST_CAMERAS} webcams are open already")
         camera = BrowserCamera(f"webcam-{secrets.token_hex(3)}", secrets.token_urlsafe(24))
@@ -112,7 +112,7 @@ class BrowserCameras:
             try:
                 self._end(camera, "the dashboard stops")
                 self._bus.forget_camera(camera.name)
-            except BrokerUnavailable:
+            except BrokerError:
                 break
         self._cameras.clear()
 
@@ -166,7 +166,7 @@ class BrowserCameras:
             for camera in tuple(self._cameras.values()):
                 try:
                     self._look_after(camera)
-                except BrokerUnavailable:
+                except BrokerError:
                     break  # the next round tries again
 
     def _look_after(self, camera: BrowserCamera) -> None:

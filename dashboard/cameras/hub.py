@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from dashboard.cameras.places import Places
+from dashboard.endings import Refusal, say
 from mien.bus.bus import Bus
-from mien.errors import BrokerUnavailable
+from mien.bus.outage import Outage
+from mien.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from mien.logs import get_logger
 from mien.types import View
 
@@ -120,13 +122,20 @@ class Listener:
 
 
 class Hub:
-    """Reads the bus for all viewers and listeners of this process; `known` names all cameras."""
+    """Reads the bus for all viewers and listeners of this process; `known` names all cameras.
 
-    def __init__(self, bus: Bus, known: Callable[[], tuple[str, ...]]) -> None:
+    `refused` is told when the broker refuses what it is asked.
+    """
+
+    def __init__(
+        self, bus: Bus, known: Callable[[], tuple[str, ...]], refused: Refusal = say, outage: Outage | None = None
+    ) -> None:
         self.known = known
         self.views_read = 0
         self.views_same = 0
         self._bus = bus
+        self._refused = refused
+        self._outage = Outage() if outage is None else outage
         self._viewers: set[Viewer] = set()
         self._listeners: set[Listener] = set()
         self._newest: dict[str, Shown] = {}
@@ -160,7 +169,7 @@ class Hub:
         with self._listening:
             self._listeners.add(listener)
         try:
-            with suppress(BrokerUnavailable):  # the reader thread tries again
+            with suppress(BrokerError):  # the reader thread tries again
                 self._result_places.begin([camera])
             self._start()
             yield listener
@@ -201,18 +210,16 @@ class Hub:
             thread.start()
 
     def _loop(self, name: str, step: Callable[[], bool]) -> None:
-        away = False
         while not self._stopped.is_set():
             try:
                 if not step():
                     self._stopped.wait(_IDLE_S)
-                if away:
-                    log.info("the bus answers again", reader=name)
-                away = False
+                self._outage.passed(name)
             except BrokerUnavailable as error:
-                if not away:
-                    log.warning("the bus does not answer", reader=name, error=str(error))
-                away = True
+                self._outage.failed(error, name)
+                self._stopped.wait(RETRY_S)
+            except BrokerRefused as error:
+                self._refused(error)
                 self._stopped.wait(RETRY_S)
             except Exception:
                 log.exception("a reader of the hub failed and goes on", reader=name)

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import Annotated
 
 from dashboard.cameras.history import MINUTE_S, History, Interval, MaybeShare
+from dashboard.endings import Refusal, say
 from mien.bus.budget import Budget
 from mien.bus.bus import Bus
+from mien.bus.outage import Outage
 from mien.documents import Count, Document, Inner, Share, derived, digits
-from mien.errors import BrokerUnavailable
+from mien.errors import BrokerRefused, BrokerUnavailable, line_of
 from mien.logs import get_logger
 from mien.types import Camera, Counts, FrameResult, Label
 
@@ -110,8 +112,10 @@ class Snapshot(Document):
 class Overview:
     """Keeps the newest snapshot; sleeps when nobody has asked for 10 s."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, refused: Refusal = say, outage: Outage | None = None) -> None:
         self._bus = bus
+        self._refused = refused
+        self._outage = Outage() if outage is None else outage
         self._snapshot = Snapshot(error="not read yet", read_s=-LATELY_S)
         self._histories: dict[str, History] = {}
         self._asked_s = 0.0
@@ -174,13 +178,19 @@ class Overview:
             counts, budgets = self._bus.all_counts(names), self._budgets(names)
             statuses = tuple(self._status(each, counts[each.name], budgets.get(each.name)) for each in cameras)
             workers = len(self._bus.workers())
-        except BrokerUnavailable:
+        except BrokerUnavailable as error:
+            self._outage.failed(error, "overview")
             self._snapshot = Snapshot(self._snapshot.cameras, error="Redis does not answer; trying again every second.")
+            return
+        except BrokerRefused as error:
+            self._snapshot = Snapshot(self._snapshot.cameras, error=line_of(error))
+            self._refused(error)
             return
         except Exception:  # an entry that another version of mien wrote must not end the overview
             log.exception("the overview could not be read")
             self._snapshot = Snapshot(self._snapshot.cameras, error="What Redis says cannot be read.")
             return
+        self._outage.passed("overview")
         for gone in self._histories.keys() - counts.keys():
             self._histories.pop(gone)
         self._snapshot = Snapshot(statuses, workers)

@@ -16,7 +16,7 @@ from typing import Any, cast
 import redis
 
 from mien.address import Address
-from mien.bus.broker import broker_errors, connect
+from mien.bus.broker import broker_errors, connect, is_missing
 from mien.bus.budget import Budget
 from mien.bus.clock import Clock
 from mien.bus.direct import Direct, Script
@@ -72,7 +72,8 @@ def stored_ns(frame: Frame) -> int:
 class Bus:
     """One process' connection to the bus.
 
-    Every method raises BrokerUnavailable when Redis does not answer; nothing is retried inside.
+    Every method raises BrokerUnavailable when Redis does not answer or cannot do it now, and BrokerRefused when it
+    refuses; nothing is retried inside.
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
@@ -144,8 +145,10 @@ class Bus:
         with broker_errors(self.address):
             try:
                 return int(self._flush([frames_key(camera), counts_key(camera)], [GROUP]))
-            except redis.ResponseError:  # no stream: nothing was ever published
-                return 0
+            except redis.ResponseError as error:
+                if not is_missing(error):
+                    raise
+                return 0  # nothing was ever published
 
     # Frames: worker
 
@@ -164,7 +167,7 @@ class Bus:
             try:
                 answer = self._direct.ask(*command, *([">"] * len(keys)))
             except redis.ResponseError as error:
-                if "NOGROUP" not in str(error):
+                if not is_missing(error):
                     raise
                 self._make_groups(cameras)
                 return []
@@ -185,7 +188,9 @@ class Bus:
         with broker_errors(self.address):
             try:
                 consumers = cast(Any, self._redis.xinfo_consumers(frames_key(camera), GROUP))
-            except redis.ResponseError:  # no stream or no group yet
+            except redis.ResponseError as error:
+                if not is_missing(error):
+                    raise
                 return []
             for consumer in consumers:
                 name = consumer["name"].decode()

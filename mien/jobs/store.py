@@ -21,6 +21,7 @@ import redis
 
 from mien.address import Address
 from mien.bus.broker import broker_errors
+from mien.bus.outage import Outage
 from mien.formats import Priority, check_priority
 from mien.jobs.queue import JobQueue
 from mien.jobs.request import Inputs
@@ -67,6 +68,7 @@ class JobStore:
         self.address = address
         self.settings = settings
         self.redis = connection
+        self.outage = Outage()
         self._queues = JobQueue(connection, settings)
         lua = resources.files("mien.jobs") / "lua"
         self._advance = connection.register_script((lua / "advance.lua").read_text())

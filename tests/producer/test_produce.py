@@ -79,10 +79,11 @@ def test_bad_input_is_one_clear_line(mien_produce: MienProduce, arguments: list[
     assert "Traceback" not in running.said()
 
 
-def test_without_a_broker_there_is_one_clear_line(mien_produce: MienProduce, settings: Settings) -> None:
+def test_without_a_broker_it_waits_and_says_so_in_one_clear_line(mien_produce: MienProduce, settings: Settings) -> None:
     nowhere = settings.model_copy(update={"bus_url": f"redis://:secret@127.0.0.1:{free_port()}"})
     running = mien_produce("test://pattern", with_settings=nowhere)
-    assert running.wait() == 1
+    wait_until(lambda: "does not answer" in running.said(), 30)
+    running.stop()
+    assert running.wait() == 0
     assert len(running.said().strip().splitlines()) == 1
-    assert "does not answer" in running.said()
     assert "secret" not in running.said()

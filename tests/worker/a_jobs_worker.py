@@ -14,8 +14,8 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.view import JobView
 from tests.support.paths import ROOT
 
-BROKER_IS_AWAY = "waiting for the broker"
-"""What a worker logs for each time that it missed its broker."""
+BROKER_IS_AWAY = "the broker is away"
+"""What a worker logs once when it misses its broker."""
 
 
 @contextmanager

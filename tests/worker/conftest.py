@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -96,12 +96,15 @@ def start_worker(settings: Settings) -> Iterator[StartWorker]:
 
 
 @contextmanager
-def worker_process(settings: Settings, picture_ms: float = 2.0) -> Iterator[subprocess.Popen[bytes]]:
+def worker_process(
+    settings: Settings, picture_ms: float = 2.0, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A worker in a process of its own, with the stub analyzer; it is killed at the end when it still runs."""
     environment = {**os.environ, "MIEN_BUS_URL": settings.bus_url, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "a_worker.py"), str(picture_ms)], env=environment
-    )
+    with log.open("ab") if log else nullcontext() as file:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).parent / "a_worker.py"), str(picture_ms)], env=environment, stderr=file
+        )
     try:
         yield process
     finally:

@@ -27,4 +27,12 @@ def job_worker(jobs: Jobs, analyzer: Analyzer, stopping: threading.Event) -> Job
     functions: dict[str, Callable[..., object]] = dict(Webhooks(jobs).functions)
     for kind in (PhotoJobs, VideoJobs, EvaluationJobs):
         functions.update(kind(jobs, analyzer, stopping).functions)
-    return JobsWorker(jobs.redis, functions, lambda *failed: give_up(jobs, *failed), stopping, died=jobs.deaths.add)
+    return JobsWorker(
+        jobs.redis,
+        functions,
+        lambda *failed: give_up(jobs, *failed),
+        stopping,
+        died=jobs.deaths.add,
+        address=jobs.address,
+        outage=jobs.outage,
+    )

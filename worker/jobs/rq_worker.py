@@ -16,20 +16,23 @@ It is RQ's SimpleWorker, which runs jobs in its own process, without a fork. Wha
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.utils import now
 from rq.worker.base import WorkerStatus
+from rq.worker_registration import register
 
-from mien.bus.broker import refuses_writes
+from mien.address import Address
+from mien.bus.broker import broker_errors
+from mien.bus.outage import Outage
 from mien.errors import BrokerUnavailable, MienError, line_of
 from mien.jobs.jobs import QUEUES
 from mien.logs import get_logger
@@ -42,7 +45,6 @@ BEAT_TTL_S = 15
 MAINTENANCE_S = 5
 _IDLE_S = 0.2
 _BROKER_RETRY_S = 0.5
-_AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, BrokerUnavailable)
 
 log = get_logger(__name__)
 
@@ -61,6 +63,9 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
         give_up: GiveUp,
         stopping: threading.Event,
         died: Died = lambda _job, _step: False,
+        *,
+        address: Address | None = None,
+        outage: Outage | None = None,
     ) -> None:
         super().__init__(
             list(QUEUES.values()),
@@ -71,23 +76,34 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
             worker_ttl=BEAT_TTL_S,
         )
         self._stopping = stopping
+        self._address = address
+        self._outage = Outage() if outage is None else outage
         self._maintenance = Maintenance(connection, self.name, MAINTENANCE_S)
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Work until `stopping` is set, or until the queue is empty; waits while the broker is away."""
+        """Work until `stopping` is set, or until the queue is empty; waits while the broker is away.
+
+        Raises BrokerRefused when the broker refuses what it is asked.
+        """
         self._patiently(self.register_birth)
         self._patiently(lambda: self.set_state(WorkerStatus.IDLE))
         log.info("worker started", worker=self.name, queues=list(QUEUES.values()))
         with self._beating():
             while not self._stopping.is_set():
                 try:
-                    if not self._work_once(wait=not until_empty) and until_empty:
+                    with broker_errors(self._address):
+                        found = self._work_once(wait=not until_empty)
+                    self._outage.passed()
+                    if until_empty and not found:
                         break
-                except _AWAY as error:
-                    _wait_for_broker(error)
+                except BrokerUnavailable as error:
+                    self._wait_for_broker(error)
+                except NoSuchJobError as error:  # the broker lost it, and all that was known of it
+                    log.warning("the job in hand is not known any more", reason=line_of(error))
         try:
-            self.register_death()
-        except _AWAY as error:
+            with broker_errors(self._address):
+                self.register_death()
+        except BrokerUnavailable as error:
             log.warning("stopped without the broker", reason=line_of(error))
         log.info("worker stopped", worker=self.name)
 
@@ -139,8 +155,9 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
     def beat(self) -> None:
         """Renew the lifetime of this worker and of what it works on."""
         with self.connection.pipeline(transaction=False) as pipe:
+            register(self, pipe)  # again: the broker may have lost it
             self.heartbeat(BEAT_TTL_S, pipe)
-            pipe.hset(self.key, mapping=self.serialize())
+            pipe.hset(self.key, mapping={**self.serialize(), PID_SPACE: pid_space()})
             for execution in tuple(self.executions.values()):
                 execution.heartbeat(execution.job.started_job_registry, BEAT_TTL_S, pipe)
                 execution.job.heartbeat(now(), BEAT_TTL_S, pipe, xx=True)
@@ -160,8 +177,11 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
     def _beat_until(self, ended: threading.Event) -> None:
         while not ended.wait(BEAT_S):
             try:
-                self.beat()
-            except redis.RedisError as error:
+                with broker_errors(self._address):
+                    self.beat()
+            except BrokerUnavailable as error:
+                self._outage.failed(error)
+            except (MienError, redis.RedisError) as error:  # the loop finds out as well, and ends
                 log.warning("beat missed", reason=line_of(error))
 
     def run_maintenance_tasks(self) -> None:
@@ -175,6 +195,9 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
         """Take a job out of the intermediate queue, which RQ does for a worker of one queue only."""
         super().prepare_job_execution(job, remove_from_intermediate_queue=True)
 
+    def _set_ip_address(self, connection: redis.Redis) -> None:
+        self.ip_address = "unknown"  # nobody asks for it, and a broker that is away would end the worker here
+
     def _set_connection(self, connection: redis.Redis) -> redis.Redis:
         return connection  # its time-outs fit: no command here blocks for more than a second
 
@@ -187,16 +210,14 @@ class JobsWorker(SimpleWorker):  # type: ignore[misc]
     def _patiently(self, ask: Callable[[], object]) -> None:
         while not self._stopping.is_set():
             try:
-                ask()
-            except _AWAY as error:
-                _wait_for_broker(error)
+                with broker_errors(self._address):
+                    ask()
+            except BrokerUnavailable as error:
+                self._wait_for_broker(error)
             else:
+                self._outage.passed()
                 return
 
-
-def _wait_for_broker(error: Exception) -> None:
-    """Wait a little if an error says that the broker is away or takes nothing; else raise it."""
-    if isinstance(error, redis.ResponseError) and not refuses_writes(error):
-        raise error
-    log.warning("waiting for the broker", reason=line_of(error))
-    time.sleep(_BROKER_RETRY_S)
+    def _wait_for_broker(self, error: BrokerUnavailable) -> None:
+        self._outage.failed(error)
+        self._stopping.wait(_BROKER_RETRY_S)

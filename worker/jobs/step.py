@@ -138,7 +138,7 @@ class JobSteps(ABC):
         try:
             self._jobs.report(job_id, tallies)
         except BrokerUnavailable as error:
-            log.warning("progress not reported", job=job_id, reason=str(error))
+            self._jobs.outage.failed(error)
 
     def report(self, job_id: str, tallies: Mapping[str, Tally]) -> None:
         """Say what parts of a job have become; waits for the broker."""
@@ -157,12 +157,15 @@ class JobSteps(ABC):
         """Ask the broker until it answers; raises BrokerUnavailable only when the worker stops meanwhile."""
         while True:
             try:
-                return ask()
+                answer = ask()
             except BrokerUnavailable as error:
                 if self._stopping.is_set():
                     raise
-                log.warning("waiting for the broker", reason=str(error))
+                self._jobs.outage.failed(error)
                 time.sleep(_BROKER_RETRY_S)
+            else:
+                self._jobs.outage.passed()
+                return answer
 
     def run(self, function: str, step: Step, job_id: str, attempt: int, *args: int) -> Retry | None:
         """Do a step if it is wanted, and queue what comes next; see the class."""

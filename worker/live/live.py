@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mien.bus.budget import Budget
 from mien.bus.bus import BLOCK_MS, READ_COUNT, Bus
+from mien.bus.outage import Outage
 from mien.errors import BrokerUnavailable
 from mien.logs import get_logger
 from mien.metrics import WorkerMetrics
@@ -85,17 +86,16 @@ class LiveWorker:
         self._stopping.set()
 
     def run(self) -> None:
-        """Work until stopped. A bus that goes away is waited for; it is logged once."""
+        """Work until stopped. A bus that is away is waited for; it is logged once. Raises BrokerRefused."""
         retry_s = 0.0
+        outage = Outage()
         while not self._stopping.is_set():
             try:
                 self._round()
-                if retry_s:
-                    log.info("the bus is back", worker=self._membership.name)
-                    retry_s = 0.0
+                outage.passed()
+                retry_s = 0.0
             except BrokerUnavailable as error:
-                if not retry_s:
-                    log.warning("waiting for the bus", reason=str(error))
+                if outage.failed(error):
                     self._start_over()
                 retry_s = min(2 * retry_s or RETRY_FIRST_S, RETRY_LAST_S)
                 self._stopping.wait(retry_s)

@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from mien.bus.bus import Bus
-from mien.errors import PortInUse
+from mien.errors import BrokerUnavailable, PortInUse
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.metrics import WorkerMetrics
@@ -30,14 +30,14 @@ log = get_logger(__name__)
 def run_live(settings: Settings, metrics_port: int | None = None, metrics_host: str = "127.0.0.1") -> None:
     """Read faces until SIGTERM or SIGINT; the first start on a machine measures it, which takes half a second.
 
-    `metrics_port` and `metrics_host`: where to serve Prometheus metrics; None: nowhere. Raises BrokerUnavailable
-    when the bus does not answer at the start, SettingsError, WeightsError or RuntimeMissing when no model can be
-    loaded, and PortInUse.
+    `metrics_port` and `metrics_host`: where to serve Prometheus metrics; None: nowhere. A bus that is away is waited
+    for. Raises BrokerRefused, SettingsError, WeightsError or RuntimeMissing when no model can be loaded, and PortInUse.
     """
     started_s = time.monotonic()
     few_arenas()
     bus = Bus.from_settings(settings)
-    bus.ping()
+    with suppress(BrokerUnavailable):  # the worker waits for it, and says so
+        bus.ping()
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
     # Importing the rest takes a part of the time in which the models load.
