@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -58,6 +59,7 @@ def print_figures(figures: Mapping[str, Any], as_json: bool, console: Console | 
     if "without_copies" in figures:
         rest = figures["without_copies"]
         console.print(f"without copies of training pictures ({rest['n']} faces): accuracy {rest['accuracy']:.2%}")
+    _print_baseline(figures, console)
     console.print(f"calibration error {_number(figures['ece'])}")
     named, right = figures["coverage"], figures["accuracy_at_coverage"]
     console.print(f"{named:.0%} get a name, {right:.2%} of them right; the rest is uncertain")
@@ -71,6 +73,7 @@ def print_figures(figures: Mapping[str, Any], as_json: bool, console: Console | 
     for name, row in figures["per_class"].items():
         table.add_row(name, str(row["n"]), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
     console.print(table)
+    _print_groups(figures, console)
     _print_va(figures, console)
     _print_corruptions(figures, console)
     _print_failures(figures, console)
@@ -87,6 +90,39 @@ def _print_how(figures: Mapping[str, Any], console: Console) -> None:
         console.print(
             f"no face was found in {figures['no_face']} pictures, which count as wrong;"
             f" accuracy of the others {_percent(figures['accuracy_found'])}",
+            soft_wrap=True,
+        )
+
+
+def _print_baseline(figures: Mapping[str, Any], console: Console) -> None:
+    if row := figures.get("with_baseline"):
+        console.print(
+            f"with a personal baseline of {row['persons']} persons: accuracy {row['accuracy']:.2%},"
+            f" UAR {_percent(row['uar'])}, macro-F1 {_number(row['macro_f1'])},"
+            f" calibration error {_number(row['ece'])}",
+            soft_wrap=True,
+        )
+        if row["one_picture"] or row["never_at_rest"]:
+            console.print(
+                f"no baseline: {row['one_picture']} persons with fewer than two faces,"
+                f" {row['never_at_rest']} never seen near rest",
+                soft_wrap=True,
+            )
+
+
+def _print_groups(figures: Mapping[str, Any], console: Console) -> None:
+    if "groups" not in figures:
+        return
+    table = Table("group", "pictures", "accuracy", "95 % interval", "UAR")
+    for row in figures["groups"]["rows"]:
+        interval = f"{row['low']:.1%} to {row['high']:.1%}"
+        table.add_row(escape(row["group"]), str(row["n"]), f"{row['accuracy']:.2%}", interval, f"{row['uar']:.2%}")
+    console.print(table)
+    if gap := figures["groups"]["largest_gap"]:
+        console.print(
+            f"largest gap: {100 * gap['accuracy']:.1f} points, {gap['best']} ahead of {gap['worst']}"
+            f" (95 % interval {100 * gap['low']:.1f} to {100 * gap['high']:.1f})",
+            markup=False,
             soft_wrap=True,
         )
 

@@ -14,6 +14,8 @@ from mien.types import VaSource
 from models.circumplex import project_all
 from models.evaluation.agreement import auroc, entropy, va_agreement
 from models.evaluation.changes import Change
+from models.evaluation.groups import group_figures
+from models.evaluation.persons import baseline_figures
 from models.evaluation.predictions import Predictions
 from models.evaluation.score import rounded, score_probabilities
 from models.labelled.data import LabelledData
@@ -70,6 +72,10 @@ def figures_of(
         kept = scored & ~data.copies
         rest = score_probabilities(plain[kept], data.labels[kept], rule.threshold).to_dict()
         figures["without_copies"] = {key: rest[key] for key in ("n", "accuracy", "uar", "macro_f1")}
+    if data.person is not None:
+        figures["with_baseline"] = baseline_figures(plain, data.person, data.labels, scored)
+    if data.group is not None:
+        figures["groups"] = group_figures(plain[scored], data.labels[scored], data.group[scored])
     if changes:
         figures["corruptions"] = [
             _changed(change.name, settled(predictions.probabilities[1 + number][scored]), data.labels[scored], figures)

@@ -30,6 +30,10 @@ def page(
         tiles=_tiles(figures),
         plots=plots.items(),
         emotions=_emotions(figures),
+        baseline=figures.get("with_baseline"),
+        baseline_rows=_baseline(figures),
+        gap=figures.get("groups", {}).get("largest_gap"),
+        groups=_groups(figures),
         changes=_changes(figures),
         va=figures.get("va"),
         va_rows=_va(figures),
@@ -61,6 +65,26 @@ def _emotions(figures: Mapping[str, Any]) -> list[_Row]:
     return [
         (name, f"{row['n']:,}", *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
         for name, row in figures["per_class"].items()
+    ]
+
+
+def _baseline(figures: Mapping[str, Any]) -> list[_Row]:
+    if "with_baseline" not in figures:
+        return []
+    both = (("without", figures), ("with", figures["with_baseline"]))
+    return [(name, *(_number(row[key]) for key in ("accuracy", "uar", "macro_f1", "ece"))) for name, row in both]
+
+
+def _groups(figures: Mapping[str, Any]) -> list[_Row]:
+    return [
+        (
+            row["group"],
+            f"{row['n']:,}",
+            f"{row['accuracy']:.1%}",
+            f"{row['low']:.1%} to {row['high']:.1%}",
+            f"{row['uar']:.1%}",
+        )
+        for row in figures.get("groups", {}).get("rows", ())
     ]
 
 

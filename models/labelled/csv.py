@@ -22,6 +22,9 @@ LABEL_NAMES = ("label", "emotion", "expression", "class")
 SPLIT_COLUMNS = ("split", "usage")
 NOT_A_FACE = frozenset({"nf", "not a face", "notaface", "not_a_face"})
 
+LONGEST_NAME = 100
+"""Characters of the name of a person or group."""
+
 ENOUGH_VOTES = 8
 """From this many votes on, an emotion with a single one counts as noise, as FER+ takes its ten."""
 
@@ -38,6 +41,8 @@ class Table:
     split: list[int] | None = None
     valence: list[float] | None = None
     arousal: list[float] | None = None
+    person: list[str] | None = None
+    group: list[str] | None = None
 
     def where(self, row: int) -> str:
         """Return file and line of a row, for errors."""
@@ -54,6 +59,8 @@ class Columns:
     valence: str | None
     arousal: str | None
     split: str | None
+    person: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,8 @@ def read_csv(path: Path) -> Table:
 
     Columns, whatever their case: `path` (or file, image, …); `label` (or emotion, …) or a column of votes for each
     emotion, with `unknown` and `not a face` if there are such votes; and, where there are any, `valence` and `arousal`
-    from -1 to 1 (both or none) and `split`. Raises InputError that names file and line.
+    from -1 to 1 (both or none), `split`, `person` (whose face it is) and `group` (of people). Raises InputError that
+    names file and line.
     """
     with _opened(path) as file:
         return _read(path, file)
@@ -128,6 +136,8 @@ def _read(path: Path, file: TextIO) -> Table:
     table = Table(path, split=[] if columns.split else None)
     if columns.valence:
         table.valence, table.arousal = [], []
+    table.person = [] if columns.person else None
+    table.group = [] if columns.group else None
     for cells in reader:
         where = f"{path}, line {reader.line_num}"
         if None in cells.values() or None in cells:
@@ -159,6 +169,9 @@ def _append(table: Table, columns: Columns, cells: Mapping[str, str], where: str
     if table.valence is not None and table.arousal is not None and columns.valence and columns.arousal:
         table.valence.append(_coordinate(cells[columns.valence], columns.valence, where))
         table.arousal.append(_coordinate(cells[columns.arousal], columns.arousal, where))
+    for names, named in ((table.person, columns.person), (table.group, columns.group)):
+        if names is not None and named is not None:
+            names.append(_name(cells[named], named, where))
 
 
 def _columns(path: Path, names: Sequence[str]) -> Columns:
@@ -181,7 +194,8 @@ def _columns(path: Path, names: Sequence[str]) -> Columns:
     if (valence is None) != (arousal is None):
         missing = "arousal" if arousal is None else "valence"
         raise InputError(f"{where}: the column `{missing}` is missing: give both, valence and arousal, or none")
-    return Columns(picture, label, votes, valence, arousal, _one_of(names, SPLIT_COLUMNS))
+    split, person, group = (_one_of(names, wanted) for wanted in (SPLIT_COLUMNS, ("person",), ("group",)))
+    return Columns(picture, label, votes, valence, arousal, split, person, group)
 
 
 def _vote_columns(names: Sequence[str]) -> dict[str, str]:
@@ -215,6 +229,16 @@ def _coordinate(text: str, column: str, where: str) -> float:
     if not -1 <= value <= 1:
         raise InputError(f"{where}: {text[:40]!r} in the column {column!r} is no number from -1 to 1")
     return value
+
+
+def _name(text: str, column: str, where: str) -> str:
+    """Return the name of a person or group."""
+    name = text.strip()
+    if not name:
+        raise InputError(f"{where}: the column {column!r} is empty: name the {column.casefold()} in each line, or none")
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"{where}: {name[:40]!r}… in the column {column!r} is longer than {LONGEST_NAME} characters")
+    return name
 
 
 def _number(text: str) -> float:

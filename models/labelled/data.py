@@ -120,7 +120,8 @@ class LabelledData:
     of people saw which emotion, rows sum to 1, or to 0 where nothing is known. `split` int64 [N] as in SPLITS, None
     when the data has none. `valence` and `arousal` float32 [N], -1 to 1, NaN where unknown, None when the data has
     none; `va_truth` says where they come from. `copies` bool [N]: pictures that repeat one of another split, as far as
-    that was looked for. `crops`: the pictures are faces that were cut out already.
+    that was looked for. `crops`: the pictures are faces that were cut out already. `person` and `group` text [N]: whose
+    face it is, and to which group of people it counts; None when the data does not say.
     """
 
     source: str
@@ -133,6 +134,8 @@ class LabelledData:
     va_truth: VaTruth = "given"
     copies: NDArray[np.bool_] | None = None
     crops: bool = False
+    person: NDArray[np.str_] | None = None
+    group: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -157,6 +160,8 @@ class LabelledData:
             valence=some(self.valence),
             arousal=some(self.arousal),
             copies=some(self.copies),
+            person=some(self.person),
+            group=some(self.group),
         )
 
 
@@ -237,10 +242,12 @@ def _from_table(source: Path, table: labelled_csv.Table) -> LabelledData:
         split=_column(table.split, np.int64),
         valence=_column(table.valence, np.float32),
         arousal=_column(table.arousal, np.float32),
+        person=_column(table.person, np.str_),
+        group=_column(table.group, np.str_),
     )
 
 
-def _column(values: Sequence[float] | None, kind: type[T]) -> NDArray[T] | None:
+def _column(values: Sequence[float] | Sequence[str] | None, kind: type[T]) -> NDArray[T] | None:
     return None if values is None else np.array(values, kind)
 
 

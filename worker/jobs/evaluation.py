@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +125,9 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
 
     Raises JobError when a chunk is not finished, InputError when not one picture could be read or a truth is none.
     """
-    labels, points = _truths(inputs)
+    truths = [_read_truth(item.truth) for item in inputs.items]
+    labels = np.array([truth.label for truth in truths], np.int64)
+    points = np.array([truth.point for truth in truths], np.float32)
     count = len(inputs.items)
     probabilities, boxes = np.full((1, count, len(EMOTIONS)), np.nan), np.full((count, 4), np.nan, np.float32)
     predicted_points = np.full((count, 2), np.nan)
@@ -152,6 +155,8 @@ def evaluate(jobs: Jobs, job_id: str, inputs: Inputs) -> tuple[Evaluation, dict[
         targets=np.eye(len(EMOTIONS), dtype=np.float32)[labels] * (labels != UNCLEAR)[:, np.newaxis],
         valence=points[:, 0] if known else None,
         arousal=points[:, 1] if known else None,
+        person=_names([truth.person for truth in truths]),
+        group=_names([truth.group for truth in truths]),
     )
     weights = weights_file.load(settings.weights).under(settings.emotion_prior)
     predictions, rule = Predictions(probabilities, boxes, failures, predicted_points), rule_of(weights)
@@ -197,29 +202,45 @@ def open_crop_analyzer(settings: Settings) -> CropAnalyzer:
     return CropAnalyzer(Classifier(weights, runtime))
 
 
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What is true of a picture; `person` and `group` are "" where the data does not name them."""
+
+    label: int
+    point: tuple[float, float] = (np.nan, np.nan)
+    person: str = ""
+    group: str = ""
+
+
 def _truth(data: LabelledData, row: int) -> str:
-    """Return what is true of a picture as text: its label, and valence and arousal where they are known."""
+    """Return what is true of a picture as text: its label, then, where they are known, valence and arousal, then person
+    and group, quoted as in addresses."""
     label = int(data.labels[row])
-    name = UNCERTAIN if label == UNCLEAR else EMOTIONS[label]
-    if data.valence is None or data.arousal is None or np.isnan(data.valence[row]) or np.isnan(data.arousal[row]):
-        return name
-    return f"{name};{float(data.valence[row])!r};{float(data.arousal[row])!r}"
+    parts = [UNCERTAIN if label == UNCLEAR else EMOTIONS[label]]
+    if data.valence is not None and data.arousal is not None:
+        point = float(data.valence[row]), float(data.arousal[row])
+        parts += [] if np.isnan(point).any() else [repr(value) for value in point]
+    for key, names in (("person", data.person), ("group", data.group)):
+        parts += [] if names is None else [f"{key}={quote(str(names[row]), safe='')}"]
+    return ";".join(parts)
 
 
-def _truths(inputs: Inputs) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return labels [N], and valence and arousal [N, 2], of a job's inputs; raises InputError for what is none."""
-    rows = [_read_truth(item.truth) for item in inputs.items]
-    return np.array([row[0] for row in rows], np.int64), np.array([row[1:] for row in rows], np.float32)
-
-
-def _read_truth(text: str) -> tuple[int, float, float]:
+def _read_truth(text: str) -> _Truth:
+    """Return what `_truth` wrote; raises InputError for anything else."""
     name, *rest = text.split(";")
+    named = dict(part.split("=", 1) for part in rest if "=" in part)
+    numbers = [part for part in rest if "=" not in part]
     try:
         label = UNCLEAR if name == UNCERTAIN else EMOTIONS.index(name)
-        valence, arousal = (float(value) for value in rest) if rest else (np.nan, np.nan)
+        valence, arousal = (float(value) for value in numbers) if numbers else (np.nan, np.nan)
     except ValueError:
         raise InputError(f"{text[:40]!r} is no truth of an evaluation: queue the job again") from None
-    return label, valence, arousal
+    return _Truth(label, (valence, arousal), unquote(named.get("person", "")), unquote(named.get("group", "")))
+
+
+def _names(names: Sequence[str]) -> NDArray[np.str_] | None:
+    """Return the names of N pictures' persons or groups; None when the data names none."""
+    return np.array(names, np.str_) if any(names) else None
 
 
 def _finished(jobs: Jobs, job_id: str, inputs: Inputs, chunk: int) -> dict[int, Entry]:

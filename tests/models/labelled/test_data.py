@@ -148,6 +148,16 @@ def test_valence_and_arousal_may_be_unknown_for_some(write_csv: WriteCsv) -> Non
         (("path,happy,sad", "pictures/a.png,4,many"), r"line 2: 'many' in the column 'sad'"),
         (("path,label,valence,arousal", "pictures/a.png,sad,-2,0"), r"line 2: '-2' in the column 'valence'"),
         (("path,label,split", "pictures/a.png,sad,later"), r"line 2: 'later' is no split"),
+        (
+            ("path,label,person", "pictures/a.png,sad, "),
+            r"line 2: the column 'person' is empty: name the person in each",
+        ),
+        (("path,label,Group", "pictures/a.png,sad,"), r"line 2: the column 'Group' is empty: name the group in each"),
+        (
+            ("path,label,group", f"pictures/a.png,sad,{101 * 'x'}"),
+            r"line 2: 'x+'… in the column 'group' is longer than",
+        ),
+        (("path,label,person", "pictures/a.png,sad"), r"line 2: has 2 cells, the header has 3"),
         (("path,label", "x.png,sad", "y.png,happy"), r"line 2: .*x\.png does not exist, nor does any other"),
         (("path,label", "pictures/a.png,happy", "pictures/b.png,joy"), r"one emotion only \(happy\)"),
     ],

@@ -69,14 +69,19 @@ def test_a_job_gives_the_figures_of_an_evaluation_here(office: EvaluationSite, t
 
 def test_crops_are_read_whole_in_a_job_too(office: EvaluationSite, tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path / "crops", {"happy": 4, "sad": 6, "fear": 3}, each=3)
-    lines = ["path,label,valence,arousal"]
-    lines += [f"{path},{path.parent.name},0.5,-0.125" for path in sorted(folder.rglob("*.png"))]
+    lines = ["path,label,valence,arousal,person,group"]
+    lines += [
+        f'{path},{path.parent.name},0.5,-0.125,"Zoë = {number % 2}; x",Größe {number % 3}'
+        for number, path in enumerate(sorted(folder.rglob("*.png")))
+    ]
     (tmp_path / "crops.csv").write_text("\n".join(lines))
     wanted = EvaluationRequest(crops=True)
     view = office.enqueue(tmp_path / "crops.csv", wanted)
     office.work()
     ended = office.jobs.get(view.id)
     here = measure(chosen_part(read_labelled(tmp_path / "crops.csv"), wanted), wanted, office.jobs.settings)
+    assert [row["group"] for row in here.figures["groups"]["rows"]] == ["Größe 0", "Größe 1", "Größe 2"]
+    assert here.figures["with_baseline"]["persons"] + here.figures["with_baseline"]["never_at_rest"] == 2
     assert without_head(figures_in(ended.out)) == without_head(dict(here.figures))
     assert here.figures["no_face"] == 0
     assert here.figures["va"]["n"] == 9
