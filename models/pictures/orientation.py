@@ -33,6 +33,8 @@ _FILL = re.compile(rb"\xff+")
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})  # those without a length: ITU-T T.81, table B.1
 _PROFILE = b"Raw profile type exif\0"
 _LONGEST_PROFILE = 1 << 20
+_EXIF = b"Exif\0"
+"""What EXIF begins with. A byte follows that should be 0; cameras write others, and it says nothing."""
 
 
 def orientation_of(data: bytes, header: PictureHeader) -> int:
@@ -107,7 +109,7 @@ def _jpeg_exif(data: bytes) -> bytes:
         marker, length = struct.unpack_from(">BH", data, position + 1)
         if marker == 0xDA:  # start of scan: the picture itself
             break
-        if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
+        if marker == 0xE1 and data.startswith(_EXIF, position + 4):
             return data[position + 10 : position + 2 + length]
         position += 2 if marker in _BARE_MARKERS else 2 + length
     return b""
@@ -121,7 +123,7 @@ def _raw_profile(data: bytes) -> bytes:
             if kind == b"zTXt":
                 text = zlib.decompressobj().decompress(text[1:], _LONGEST_PROFILE)
             if len(lines := text.split(b"\n", 3)) == 4:
-                return bytes.fromhex(lines[3].decode("ascii")).removeprefix(b"Exif\0\0")
+                return _without_name(bytes.fromhex(lines[3].decode("ascii")))
     return b""
 
 
@@ -133,6 +135,10 @@ def _webp_exif(data: bytes) -> bytes:
     while position + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, position)
         if kind == b"EXIF":
-            return data[position + 8 : position + 8 + length].removeprefix(b"Exif\0\0")
+            return _without_name(data[position + 8 : position + 8 + length])
         position += 8 + length + (length & 1)
     return b""
+
+
+def _without_name(exif: bytes) -> bytes:
+    return exif[len(_EXIF) + 1 :] if exif.startswith(_EXIF) else exif

@@ -1,9 +1,10 @@
 """From bytes to pixels and back: one decode policy for live frames, photos and jobs.
 
-What a picture declares is read from its header and checked before a pixel is decoded, so that a small file cannot
-claim gigabytes. JPEG goes through libjpeg-turbo, strictly: a truncated file is an error, not a half-grey face. Every
-other kind ends as the same: 8 bits, RGB, upright, transparency over white. An animation is no photo: which of its
-pictures is meant is not for a program to say, and the first is often empty.
+What a picture declares is read from its header and checked before a pixel is decoded, so that a small file cannot claim
+gigabytes. JPEG goes through libjpeg-turbo, strictly: a truncated file is an error, not a half-grey face; what only has
+an odd header is read (`models.pictures.mended`). Every other kind ends as the same: 8 bits, RGB, upright, transparency
+over white. An animation is no photo: which of its pictures is meant is not for a program to say, and the first is often
+empty.
 """
 
 from __future__ import annotations
@@ -23,10 +24,16 @@ from mien.headers.picture import PictureHeader as Header
 from mien.headers.picture import header_of as read_header
 from mien.limits import PHOTO_PIXELS, check_pixels
 from mien.pixels import Rgb
+from models.pictures.mended import ends_as_jpeg, mended
 from models.pictures.orientation import orientation_of, upright
 from models.pictures.pixels import cmyk_to_rgb, to_rgb
 
 __all__ = ["Header", "check_whole", "decode", "encode_jpeg", "read_header"]
+
+
+# What libjpeg warns of (jerror.h) and what changes no pixel.
+_HARMLESS = ("extraneous bytes", "bad ICC marker")
+_UNUSUAL_COLOURS = "subsampling level"
 
 
 def decode(data: bytes, max_pixels: int = PHOTO_PIXELS, *, shrink: Literal[1, 2, 4, 8] = 1) -> Rgb:
@@ -88,7 +95,8 @@ def _check_png(data: bytes) -> None:
         if end > len(data):
             raise _truncated("PNG")
         body = memoryview(data)[position + 4 : end - 4]
-        if zlib.crc32(body) != struct.unpack_from(">I", data, end - 4)[0]:
+        # A text or a date may be damaged (a small first letter, section 5.4): libpng passes over it.
+        if kind[:1].isupper() and zlib.crc32(body) != struct.unpack_from(">I", data, end - 4)[0]:
             raise PictureError("the PNG picture is damaged (a checksum does not match): fetch it again")
         position = end
 
@@ -96,22 +104,43 @@ def _check_png(data: bytes) -> None:
 def _decode_jpeg(data: bytes, header: Header, shrink: int) -> Rgb:
     sides = {} if shrink == 1 else {"min_height": -(-header.height // shrink), "min_width": -(-header.width // shrink)}
     try:
-        try:
-            return _pixels(data, header, strict=True, **sides)
-        except ValueError as error:
-            # Many webcams pad their pictures; libjpeg warns of it and loses nothing.
-            if "extraneous bytes" not in str(error):
-                raise
-            return _pixels(data, header, strict=False, **sides)
+        return _pixels(data, header, **sides)
+    except (ValueError, KeyError):
+        pass
+    try:
+        return _pixels(mended(data), header, **sides)
     except (ValueError, KeyError) as error:  # KeyError: the library's word for "no frame header came"
+        # OpenCV says nothing of a picture that was cut off.
+        if _UNUSUAL_COLOURS in str(error) and ends_as_jpeg(data):
+            return _decode_unusual_jpeg(data, header, shrink)
         why = "no picture in it" if isinstance(error, KeyError) else line_of(error)
         raise PictureError(f"the JPEG picture is damaged or truncated ({why}): fetch it again") from error
 
 
-def _pixels(data: bytes, header: Header, strict: bool, **sides: int) -> Rgb:
+def _pixels(data: bytes, header: Header, **sides: int) -> Rgb:
     space = "CMYK" if header.channels == 4 else "RGB"
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace=space, strict=strict, **sides)
+    pixels: NDArray[np.uint8]
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=True, **sides)
+    except ValueError as error:
+        # Many webcams pad their pictures; libjpeg warns of it and loses nothing.
+        if not any(harmless in str(error) for harmless in _HARMLESS):
+            raise
+        pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=False, **sides)
     return cmyk_to_rgb(pixels) if space == "CMYK" else pixels
+
+
+def _decode_unusual_jpeg(data: bytes, header: Header, shrink: int) -> Rgb:
+    """Decode colours that are stored in a size which TurboJPEG does not know, such as a third of the width."""
+    reduced = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    flag = reduced.get(shrink, cv2.IMREAD_REDUCED_COLOR_8) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if header.channels != 4 else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise PictureError("the JPEG picture stores its colours in an unusual way: save it as PNG")
+    return to_rgb(np.asarray(pixels, np.uint8), data, None)
 
 
 def _decode_other(data: bytes, header: Header) -> Rgb:
