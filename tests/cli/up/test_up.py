@@ -21,7 +21,6 @@ from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
 from mien.machine import usable_cores
 from mien.settings import load_settings
-from mien.types import CameraState
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -154,19 +153,48 @@ def test_a_camera_that_is_not_name_and_source_is_refused(tmp_path: Path) -> None
     assert "NAME=SOURCE" in (tmp_path / "up.log").read_text()
 
 
-def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
-    with mien_up(tmp_path, port, "--camera", "one=test://pattern") as process:
+def left_in(temporary: Path) -> set[Path]:
+    """Return what is in a temporary folder, except for the one file of the user's that ONNX Runtime writes there."""
+    return set(temporary.iterdir()) - {temporary / ".ses"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_nothing_outlives_mien_up_when_it_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+    port, temporary = free_port(), tmp_path / "tmp"
+    temporary.mkdir()
+    with mien_up(tmp_path, port, "--camera", "one=test://pattern", TMPDIR=str(temporary)) as process:
         with closing(parts(port, "/cameras/one/stream.mjpg")) as stream:
             next(stream)
-        monkeypatch.chdir(tmp_path)
-        bus = Bus.from_settings(load_settings())
-        wait_until(lambda: any(camera.state == CameraState.LIVE for camera in bus.cameras()), 30, "a live camera")
-        bus.close()
+        wait_until(lambda: results_flow(tmp_path), 30, "results")
+        assert any(temporary.glob("*/broker.sock"))
         below = children(process.pid)
-        process.kill()
+        process.send_signal(number)
+        process.wait(20)
+        wait_until(lambda: not alive(below), 20, "its processes to end")
+        assert left_in(temporary) == set()
+
+
+def test_what_is_left_when_everything_is_killed_at_once_goes_at_the_next_start(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    arguments = ("--camera", "one=test://pattern")
+    with mien_up(tmp_path, free_port(), *arguments, TMPDIR=str(temporary)) as process:
+        pid_of(tmp_path, "camera.one")
+        below = children(process.pid)
+        for pid in (process.pid, *below):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in (process.pid, *below):
+            os.kill(pid, signal.SIGKILL)
         process.wait()
         wait_until(lambda: not alive(below), 20, "its processes to end")
+    left = left_in(temporary)
+    assert left
+    with mien_up(tmp_path, free_port(), *arguments, TMPDIR=str(temporary)) as process:
+        pid_of(tmp_path, "camera.one")
+        assert not left & set(temporary.iterdir())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert left_in(temporary) == set()
 
 
 def workers_started(folder: Path) -> int:
