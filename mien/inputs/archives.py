@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
 from mien.errors import PictureError, line_of
+from mien.inputs.zip_names import names_of
 
 PIECE_BYTES = 1 << 20
 # No photo is packed to less than a 200th. Small members may be: a white page, a test picture.
@@ -91,9 +92,10 @@ class ZipArchive:
                 f"the zip archive is damaged or truncated ({line_of(error, _LONGEST_REASON)}): fetch it again"
             ) from error
         self._infos: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
+        infos = self._zip.infolist()
+        for name, info in zip(names_of(infos), infos, strict=True):
             if not info.is_dir():
-                self._infos.setdefault(info.filename, info)
+                self._infos.setdefault(name, info)
         self._file = file
 
     def members(self) -> Iterator[Member]:

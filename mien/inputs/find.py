@@ -191,7 +191,7 @@ class _Finder:
     def _folder(self, text: str) -> None:
         hidden = str(self.leave_out.resolve()) if self.leave_out is not None else None
         archives = 0
-        for folder in _walk(text, hidden):
+        for folder in _walk(text, hidden, self.notes):
             shown = "" if folder.path == "." else f"{folder.path.rstrip('/')}/".removeprefix("./")
             base = _absolute(folder.path)
             for name, is_link in folder.files:
@@ -277,8 +277,11 @@ class _Folder:
     files: list[tuple[str, bool]]
 
 
-def _walk(path: str, hidden: str | None) -> Iterator[_Folder]:
-    """Yield a folder and those below it, in the order of names; `hidden` and hidden ones are passed by."""
+def _walk(path: str, hidden: str | None, notes: list[str]) -> Iterator[_Folder]:
+    """Yield a folder and those below it, in the order of names; `hidden` and hidden ones are passed by.
+
+    What cannot be looked at below it, a folder without permission or a link onto itself, costs a note and no more.
+    """
     waiting = [(path, os.path.realpath(path))]
     while waiting:
         base, real = waiting.pop()
@@ -286,9 +289,20 @@ def _walk(path: str, hidden: str | None) -> Iterator[_Folder]:
             with os.scandir(base) as entries:
                 found = sorted((each for each in entries if not each.name.startswith(".")), key=lambda each: each.name)
         except OSError as error:
-            raise InputError(f"{plain_text(base)} cannot be read: {error.strerror}") from error
-        yield _Folder(base, real, [(each.name, each.is_symlink()) for each in found if not each.is_dir()])
-        below = [(each.path, f"{real}/{each.name}") for each in found if each.is_dir(follow_symlinks=False)]
+            if base == path:
+                raise InputError(f"{plain_text(base)} cannot be read: {error.strerror}") from error
+            notes.append(f"{plain_text(base)} was left out: {error.strerror}")
+            continue
+        files, below = [], []
+        for each in found:
+            try:
+                if each.is_dir(follow_symlinks=False):
+                    below.append((each.path, f"{real}/{each.name}"))
+                elif not each.is_dir():
+                    files.append((each.name, each.is_symlink()))
+            except OSError as error:
+                notes.append(f"{plain_text(each.path)} was left out: {error.strerror}")
+        yield _Folder(base, real, files)
         waiting.extend(pair for pair in reversed(below) if pair[1] != hidden)
 
 

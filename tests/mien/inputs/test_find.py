@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -257,3 +258,40 @@ def test_a_hundred_thousand_pictures_are_found_in_seconds(tmp_path: Path) -> Non
     began = time.monotonic()
     assert len(find_inputs([str(tmp_path)]).items) == 100_000
     assert time.monotonic() - began < 15
+
+
+def test_a_link_onto_itself_costs_a_note(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "sub" / "b.jpg")
+    (tmp_path / "selfie").symlink_to("selfie")
+    (tmp_path / "sub" / "one.jpg").symlink_to("two.jpg")
+    (tmp_path / "sub" / "two.jpg").symlink_to("one.jpg")
+    (tmp_path / "up").symlink_to(tmp_path)
+    found = find_inputs([str(tmp_path)])
+    assert [Path(item.label).name for item in found.items] == ["a.jpg", "b.jpg"]
+    assert len(found.notes) == 3
+    assert "selfie was left out" in found.notes[0]
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder that somebody without rights may read, as whom the test runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        touch(root / "photos" / "a.jpg", root / "lost+found" / "b.jpg", root / "z" / "c.jpg")
+        (root / "lost+found").chmod(0o000)
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(65534)
+        yield root
+        os.seteuid(was)
+        (root / "lost+found").chmod(0o700)
+
+
+def test_a_folder_without_permission_costs_a_note_unless_it_is_named(nobody: Path) -> None:
+    found = find_inputs([str(nobody)])
+    assert [Path(item.label).name for item in found.items] == ["a.jpg", "c.jpg"]
+    assert len(found.notes) == 1
+    assert "lost+found was left out: Permission denied" in found.notes[0]
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        find_inputs([str(nobody / "lost+found")])
