@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ import typer
 
 from mien.formats import DEFAULT_FORMATS, JOB_FORMATS, PRIORITIES
 from mien.jobs.options import MOST_EVERY
+
+
+class BaselineName(StrEnum):
+    """Whether to take what a face says at rest from all that it says."""
+
+    OFF = "off"
+    AUTO = "auto"
+
 
 app = typer.Typer(help="Queue video jobs; `mien jobs work` (or `mien up`) works on them.", no_args_is_help=True)
 
@@ -22,6 +31,10 @@ def video() -> None:
 def enqueue(
     files: Annotated[list[str], typer.Argument(help="Videos, folders of videos, patterns, archives or addresses.")],
     every: Annotated[int, typer.Option(min=1, max=MOST_EVERY, help="Analyse every N-th frame only.")] = 1,
+    baseline: Annotated[
+        BaselineName,
+        typer.Option(help="auto: take what a face says at rest from all that it says, if it is seen for 10 s."),
+    ] = BaselineName.OFF,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
     annotate: Annotated[bool, typer.Option(help="Write each video with its faces drawn in, with its sound.")] = True,
     formats: Annotated[
@@ -44,6 +57,8 @@ def enqueue(
     Ends with 0 when all videos were read to their end, with 1 when some were not.
 
     Example: [bold]mien video enqueue interview.mp4 --out results --wait[/bold]
+
+    Example: [bold]mien video enqueue interview.mp4 --baseline auto[/bold]
     """
     from cli.views.jobs import follow, print_json
     from mien.formats import check_installed, check_priority, formats_of, named
@@ -53,7 +68,10 @@ def enqueue(
     from mien.settings import load_settings
 
     jobs = Jobs.from_settings(load_settings())
-    options = check_job_options("video", {"every": every, "annotate": annotate, "formats": named(formats)})
+    asked: dict[str, object] = {"every": every, "annotate": annotate, "formats": named(formats)}
+    if baseline is not BaselineName.OFF:
+        asked["baseline"] = baseline.value
+    options = check_job_options("video", asked)
     check_installed(formats_of("video", options))
     check_priority(priority)
     found = find_inputs(files, wanted=VIDEOS, leave_out=out)

@@ -31,6 +31,12 @@ Delivery = Literal["live", "lossless"]
 VaSource = Literal["projected", "measured"]
 """Where valence and arousal come from: computed from the probabilities of the emotions, or from a head of their own."""
 
+BaselineUse = Literal["off", "auto"]
+"""Whether what a face says at rest is taken from all that it says; `auto`: for whoever is seen long enough."""
+
+BaselineState = Literal["none", "learning", "known"]
+"""Of a face in a video: none was asked for; too little of it was seen at rest, it stays as it is; one is used."""
+
 
 class CameraState(StrEnum):
     """What a producer says about its camera; `no signal` is also what a lost heartbeat means."""
@@ -111,7 +117,8 @@ class Face(Document):
 
     `probabilities` holds eight numbers in the order of `EMOTIONS`, calibrated, sum 1; `emotion` may be
     `uncertain`; `confidence` is the calibrated top probability. `smoothed` (live only) are the probabilities of the
-    track over time, from which the label of a view is decided. `va_source` says where valence and arousal come from.
+    track over time, from which the label of a view is decided. `va_source` says where valence and arousal come from,
+    `baseline` whether a personal baseline is in `smoothed` and `label`; `probabilities` are always without it.
     """
 
     box: Annotated[
@@ -136,6 +143,7 @@ class Face(Document):
     label_confidence: Annotated[Share, digits(6), left_out_if(0.0)] = 0.0
     source: Literal["full", "tracked"] = "full"
     va_source: VaSource = "projected"
+    baseline: Annotated[BaselineState, left_out_if("none")] = "none"
 
 
 @dataclass(frozen=True, slots=True)

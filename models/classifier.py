@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from mien.pixels import Crop, Rgb
 from mien.prior import NO_SHIFT, Shares
-from mien.types import EMOTIONS, UNCERTAIN, Detection, Face, Point
+from mien.types import EMOTIONS, Detection, Face, Point
 from models.align import align
 from models.circumplex import project
 from models.nets.heads import logits_in, points_in
 from models.nets.weights import Weights
 from models.runtimes.interface import ClassifierRuntime, Logits
+from models.tracks.smooth import decide
 
 Probabilities = NDArray[np.float64]
 """[N, 8], in the order of `EMOTIONS`; each row sums to 1."""
@@ -93,10 +94,3 @@ def calibrated(logits: Logits, temperature: float, shift: Shares = NO_SHIFT) -> 
     shares: Probabilities = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     return shares
-
-
-def decide(probabilities: Sequence[float], threshold: float) -> tuple[str, float]:
-    """Return emotion and confidence: the likeliest one, or `uncertain` when even that is below the threshold."""
-    confidence = max(probabilities)
-    emotion = EMOTIONS[list(probabilities).index(confidence)] if confidence >= threshold else UNCERTAIN
-    return emotion, confidence

@@ -20,6 +20,7 @@ from mien.inputs.input import Input
 from mien.jobs.options import MOST_EVERY, check_job_options
 from mien.jobs.request import Options
 from mien.jobs.view import JobView
+from mien.types import BaselineUse
 
 if TYPE_CHECKING:
     from mien.jobs.jobs import Jobs
@@ -48,6 +49,11 @@ class JobOptions(Document):
         left_out_if(1),
         Field(description="video: every n-th frame", json_schema_extra={"minimum": 1, "maximum": MOST_EVERY}),
     ] = 1
+    baseline: Annotated[
+        BaselineUse,
+        left_out_if("off"),
+        Field(description="video: take what a face says at rest from all that it says"),
+    ] = "off"
 
 
 @dataclass(frozen=True, slots=True)

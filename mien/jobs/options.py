@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import get_args
 
 from mien.errors import InputError
 from mien.formats import formats_of
 from mien.jobs.request import Options, check_options
+from mien.types import BaselineUse
 
 MOST_EVERY = 10_000
 """A video job analyses every n-th frame, n at most this."""
@@ -38,6 +40,10 @@ def _is_step(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_EVERY
 
 
+def _is_baseline(value: object) -> bool:
+    return value in get_args(BaselineUse)
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -49,7 +55,7 @@ def _are_texts(value: object) -> bool:
 _KNOWN: Mapping[str, Mapping[str, _Check]] = MappingProxyType(
     {
         "photos": {"annotate": _is_flag, "formats": _are_texts},
-        "video": {"annotate": _is_flag, "formats": _are_texts, "every": _is_step},
+        "video": {"annotate": _is_flag, "formats": _are_texts, "every": _is_step, "baseline": _is_baseline},
         "evaluation": {"annotate": _is_flag, "crops": _is_flag, "source": _is_text, "split": _is_text},
     }
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import structlog
 
@@ -15,6 +16,7 @@ from mien.inputs.fetch import Fetcher
 from mien.logs import configure_logs
 from mien.pixels import Rgb
 from mien.settings import DetectorName, Precision, RuntimeName, load_settings
+from mien.types import BaselineUse
 from models.analyzer import open_analyzer
 from models.notebook.result import PictureResult
 from models.pictures.given import name_of, photo_of, whole
@@ -140,7 +142,7 @@ class FaceAnalyzer:
             raise InputError("analyze_many takes several pictures: give a list, or `Path(folder).glob('*.jpg')`")
         return self._analyze_many(pictures, errors == "keep")
 
-    def video(self, path: str | Path, every: int = 1) -> Iterator[PictureResult]:
+    def video(self, path: str | Path, every: int = 1, baseline: BaselineUse = "off") -> Iterator[PictureResult]:
         """Yield the result of every `every`th frame of a video file, in order, as it is read.
 
         Each has `seq` (number of the frame from 0) and `seconds` (its time from the first frame, as the container
@@ -148,12 +150,20 @@ class FaceAnalyzer:
         what the frame alone shows, `smoothed` probabilities and a `label` over time. Frames are upright; those that
         cannot be decoded are left out, and the others keep their numbers, as in a job.
 
+        `baseline`: with `auto`, what a face says at rest is taken from its `smoothed` probabilities and its `label`,
+        where its track was seen for about 10 s and near rest (its `baseline` is then `known`, else `learning`); its
+        `probabilities` and `emotion` stay those of the frame. That needs the whole video: it is read to its end before
+        the first result.
+
         Raises VideoError when there is no such file, no video in it, or when its frames change their size, and
         RuntimeMissing without PyAV.
         """
         if every < 1:
             raise SettingsError(f"every={every} cannot be used: 1 reads every frame, 5 every fifth")
-        return self._video(Path(path).expanduser(), every)
+        if baseline not in get_args(BaselineUse):
+            raise SettingsError(f"baseline={str(baseline)[:40]!r} is not known: choose 'off' or 'auto'")
+        results = self._video(Path(path).expanduser(), every)
+        return results if baseline == "off" else self._with_baselines(results)
 
     def _analyze_many(self, pictures: Iterable[GivenPicture], keep_errors: bool) -> Iterator[PictureResult]:
         group: list[tuple[GivenPicture, Photo | PictureError]] = []
@@ -187,6 +197,17 @@ class FaceAnalyzer:
 
     def _photo_of(self, given: GivenPicture, fetcher: Fetcher | None = None) -> Photo:
         return photo_of(given, self._settings.photo_max_pixels, self._settings.smallest_face_px, fetcher)
+
+    def _with_baselines(self, results: Iterable[PictureResult]) -> Iterator[PictureResult]:
+        from models.tracks.personal import PersonalFaces, TrackHistory
+
+        history, kept = TrackHistory(), list(results)
+        for result in kept:
+            for face in result.faces:
+                history.add(face, result.seconds or 0.0)
+        personal = PersonalFaces(self._settings.smoothing_ms, self.threshold, history.baselines())
+        for result in kept:
+            yield replace(result, faces=tuple(personal.label(face, result.seconds or 0.0) for face in result.faces))
 
     def _video(self, path: Path, every: int) -> Iterator[PictureResult]:
         from models.tracks.follow import VideoFaces

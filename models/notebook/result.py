@@ -126,7 +126,7 @@ class PictureResult(FrameResult):
 
         Columns: path, (of a video: frame, seconds, track,) face (its number from 1, the most certain detection
         first), x, y, width, height (pixels), emotion, confidence, the eight probabilities, valence, arousal, (of a
-        video: label, label_confidence: the emotion over time). Raises RuntimeMissing without pandas.
+        video: label, label_confidence: the emotion over time, baseline). Raises RuntimeMissing without pandas.
         """
         try:
             import pandas as pd
@@ -178,8 +178,8 @@ class PictureResult(FrameResult):
             return None
 
 
-_OF_THE_FACE = ("track", "emotion", "confidence", "valence", "arousal", "label", "label_confidence")
-_OF_A_VIDEO = ("frame", "seconds", "track", "label", "label_confidence")
+_OF_THE_FACE = ("track", "emotion", "confidence", "valence", "arousal", "label", "label_confidence", "baseline")
+_OF_A_VIDEO = ("frame", "seconds", "track", "label", "label_confidence", "baseline")
 
 # Types are given, so that tables with and without faces can be put together.
 _COLUMNS = {
@@ -194,6 +194,7 @@ _COLUMNS = {
     **dict.fromkeys((*EMOTIONS, "valence", "arousal"), "float64"),
     "label": "str",
     "label_confidence": "float64",
+    "baseline": "str",
 }
 
 

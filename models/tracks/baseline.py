@@ -32,7 +32,11 @@ LEAST_SEEN = 2.0
 """Fewer pictures give no baseline: one picture cannot tell a face from what it shows."""
 
 LEAST_NEUTRAL = 0.1
-"""A person whose most neutral part is less neutral than this was never seen at rest: there is no baseline."""
+"""A person whose most neutral part is no more neutral than this was never seen at rest: there is no baseline."""
+
+REST_NEUTRAL = 0.4
+"""From this on the most neutral part counts as rest in full. In between, the less neutral it is the less is taken away:
+who looks sad for most of a clip may rest so, or be shown so."""
 
 LEAST_SHARE = 1e-4
 """Smaller probabilities count as this one: what lies below is noise, and its logarithm would outweigh all else."""
@@ -71,9 +75,10 @@ class Baseline:
             return None
         at_rest = _most_neutral(log_probabilities[:, _NEUTRAL], counted)
         rest = at_rest @ log_probabilities / at_rest.sum()
-        if np.exp(rest[_NEUTRAL]) < LEAST_NEUTRAL:
+        nearness = min((float(np.exp(rest[_NEUTRAL])) - LEAST_NEUTRAL) / (REST_NEUTRAL - LEAST_NEUTRAL), 1.0)
+        if nearness <= 0:
             return None
-        return cls(STRENGTH * seen / (seen + HALF_SEEN) * (rest - np.array(REFERENCE)), seen)
+        return cls(STRENGTH * nearness * seen / (seen + HALF_SEEN) * (rest - np.array(REFERENCE)), seen)
 
     def adjust(self, probabilities: Floats) -> Floats:
         """Return probabilities [N, 8] or [8] of the same person with the face at rest taken away; rows sum to 1.

@@ -58,3 +58,10 @@ def next_label(current: str, probabilities: Sequence[float], threshold: float) -
     if top - probabilities[EMOTIONS.index(current)] <= MARGIN:
         return current
     return best if top >= threshold else UNCERTAIN
+
+
+def decide(probabilities: Sequence[float], threshold: float) -> tuple[str, float]:
+    """Return emotion and confidence: the likeliest one, or `uncertain` when even that is below the threshold."""
+    confidence = max(probabilities)
+    emotion = EMOTIONS[list(probabilities).index(confidence)] if confidence >= threshold else UNCERTAIN
+    return emotion, confidence

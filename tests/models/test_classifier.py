@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.classifier import calibrated, decide
+from models.classifier import calibrated
+from models.tracks.smooth import decide
 
 
 def test_probabilities_sum_to_one_even_for_large_logits() -> None:

@@ -196,7 +196,9 @@ def _squares_in(rgb: Rgb) -> Iterable[Face]:
         if len(rows) < 8 or len(columns) < 8:
             continue
         mean = float(rgb[:, :, channel][is_square].mean()) / 255
-        shares = np.full(8, (1 - mean) / 7)
+        # Most of the rest is neutral, as of real faces that show little.
+        shares = np.full(8, (1 - mean) * 0.1 / 6)
+        shares[EMOTIONS.index("neutral")] = (1 - mean) * 0.9
         shares[EMOTIONS.index(name)] = mean
         yield Face(
             box=(float(columns[0]), float(rows[0]), float(np.ptp(columns) + 1), float(np.ptp(rows) + 1)),

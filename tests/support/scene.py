@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.pixels import Rgb
 from mien.types import EMOTIONS, Box, Detection, Face, Frame
-from models.classifier import decide
 from models.pictures.picture import encode_jpeg
+from models.tracks.smooth import decide
 
 WIDTH, HEIGHT = 640, 360
 FRAME_NS = 40_000_000

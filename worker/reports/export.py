@@ -23,7 +23,7 @@ from worker.reports.timeline.table import COLUMNS, read_table, values_of
 VIDEO_COLUMNS = ("path", *COLUMNS, "reason")
 """A row for each face of each analysed frame, with its video, and one with a `reason` for each video that failed."""
 
-_TABLE = columns_of(VIDEO_COLUMNS, path="text", track="text", emotion="text", reason="text")
+_TABLE = columns_of(VIDEO_COLUMNS, path="text", track="text", emotion="text", baseline="text", reason="text")
 
 
 def export_job(jobs: Jobs, job_id: str, form: str, to: Path | None) -> int:

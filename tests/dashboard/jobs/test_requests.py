@@ -68,8 +68,11 @@ def test_the_same_job_again_is_the_job_that_is_there(ask: Ask, root: Path) -> No
 
 
 def test_videos_and_archives_inside_the_roots_work_too(ask: Ask, settings: Settings, root: Path) -> None:
-    video = ask({"kind": "video", "paths": [str(root)], "options": {"every": 5}}).get_json()
+    video = ask({"kind": "video", "paths": [str(root)], "options": {"every": 5, "baseline": "auto"}}).get_json()
     assert (video["kind"], labels(settings, video["id"])) == ("video", [str(root / "clip.mp4")])
+    jobs = Jobs.from_settings(settings)
+    assert jobs.folder(video["id"]).read_inputs().options == {"every": 5, "baseline": "auto"}
+    jobs.close()
     with zipfile.ZipFile(root / "more.zip", "w") as archive:
         archive.writestr("in.jpg", picture(2))
     photos = ask({"kind": "photos", "paths": [str(root / "more.zip")]}).get_json()

@@ -10,7 +10,7 @@ from mien.jobs.options import MOST_EVERY, check_job_options
 
 def test_options_are_stored_as_they_were_given_and_formats_in_one_order() -> None:
     assert check_job_options("photos", {}) == {}
-    asked = {"annotate": False, "formats": ["parquet", "csv"], "every": MOST_EVERY}
+    asked = {"annotate": False, "formats": ["parquet", "csv"], "every": MOST_EVERY, "baseline": "auto"}
     assert check_job_options("video", asked) == {**asked, "formats": ["csv", "parquet"]}
     known = {"annotate": False, "crops": True, "source": "faces", "split": "test"}
     assert check_job_options("evaluation", known) == known
@@ -27,6 +27,9 @@ def test_options_are_stored_as_they_were_given_and_formats_in_one_order() -> Non
         ("video", {"every": MOST_EVERY + 1}),
         ("video", {"every": True}),
         ("video", {"annotate": "yes"}),
+        ("video", {"baseline": "on"}),
+        ("video", {"baseline": True}),
+        ("photos", {"baseline": "auto"}),
         ("photos", {"every": 2}),
         ("photos", {"formats": ["exe"]}),
         ("photos", {"formats": [7]}),

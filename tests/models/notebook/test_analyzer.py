@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -107,12 +108,33 @@ def test_a_video_is_followed_face_by_face(analyzer: FaceAnalyzer) -> None:
     assert numbers(again.faces) == numbers(frames[-1].faces)
 
 
+def test_the_demo_clip_keeps_its_five_labels_with_a_baseline(analyzer: FaceAnalyzer) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed: mien[video]")
+    path = demo_media("WolfgangLanger_Pexels.mp4")
+    plain, adjusted = (
+        [[face for face in frame.faces if face.track == "1"] for frame in analyzer.video(path, 4, baseline=use)]
+        for use in ("off", "auto")
+    )
+    labels = [
+        [name for name, _ in groupby(face.label for faces in each for face in faces)] for each in (plain, adjusted)
+    ]
+    assert labels[0] == labels[1] == ["neutral", "uncertain", "sad", "uncertain", "happy"]
+    assert {face.baseline for faces in plain for face in faces} == {"none"}
+    assert {face.baseline for faces in adjusted for face in faces} == {"known"}
+    assert [numbers(tuple(faces)) for faces in plain] == [numbers(tuple(faces)) for faces in adjusted]
+    assert [face.smoothed for faces in plain for face in faces] != [
+        face.smoothed for faces in adjusted for face in faces
+    ]
+
+
 def test_a_video_that_is_none_says_so(analyzer: FaceAnalyzer, tmp_path: Path) -> None:
     pytest.importorskip("av", reason="PyAV is not installed: mien[video]")
     with pytest.raises(VideoError, match=r"none\.mp4"):
         next(analyzer.video(tmp_path / "none.mp4"))
     with pytest.raises(SettingsError, match="every=0"):
         analyzer.video("a.mp4", every=0)
+    with pytest.raises(SettingsError, match="baseline='on'"):
+        analyzer.video("a.mp4", baseline="on")  # type: ignore[arg-type]
 
 
 def test_threads_take_turns(analyzer: FaceAnalyzer) -> None:

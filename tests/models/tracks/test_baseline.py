@@ -35,7 +35,7 @@ def adjusted(probabilities: Floats, weights: Floats | None = None) -> Floats:
 @pytest.mark.parametrize("leaning", ["sad", "anger", "surprise", "disgust"])
 def test_a_face_that_reads_as_an_emotion_at_rest_reads_neutral_after(leaning: str) -> None:
     shown = ["neutral"] * 8 + ["happy"] * 6 + ["fear"] * 6
-    seen = person(shown, **{leaning: 4.8})
+    seen = person(shown, **{leaning: 4.6})
     truth = np.array([EMOTIONS.index(name) for name in shown])
     assert (seen[:8].argmax(axis=1) == EMOTIONS.index(leaning)).all()
     assert (adjusted(seen).argmax(axis=1) == truth).all()
@@ -55,7 +55,7 @@ def test_weak_emotions_of_a_face_that_looks_neutral_throughout_come_out() -> Non
 
 def test_little_seen_takes_little_away() -> None:
     def taken(pictures: int) -> float:
-        rows = np.tile(person(["neutral"], sad=4.8), (pictures, 1))
+        rows = np.tile(person(["neutral"], sad=3.0), (pictures, 1))
         baseline = Baseline.of(log_of(rows))
         assert baseline is not None
         whole = log_of(rows[0]) - np.array(REFERENCE)
@@ -74,6 +74,16 @@ def test_one_picture_or_none_gives_no_baseline() -> None:
     assert Baseline.of(seen[:1]) is None
     assert Baseline.of(seen) is not None
     assert Baseline.of(seen, np.array([0.5, 0.5])) is None
+
+
+def test_the_less_neutral_the_face_at_rest_the_less_is_taken_away() -> None:
+    def taken(sad: float) -> float:
+        baseline = Baseline.of(log_of(person(["neutral"] * 20, sad=sad)))
+        return 0.0 if baseline is None else float(baseline.offset[SAD] - baseline.offset[NEUTRAL])
+
+    # At rest the two are alike with 4 nats: the reference alone is 2 nats of neutral.
+    assert 0 == taken(8.0) < taken(5.5) < taken(5.0) < taken(4.5)
+    assert taken(4.0) == pytest.approx(STRENGTH * 20 / 22 * 2.0, abs=0.3)
 
 
 def test_who_was_never_near_rest_has_no_baseline() -> None:

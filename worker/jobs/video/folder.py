@@ -16,6 +16,7 @@ from mien.inputs.input import Input
 from mien.jobs.folder import Entry, Inputs, JobFolder
 from mien.jobs.outputs import video_folder_name
 from mien.jobs.videofiles import VideoFiles
+from mien.types import BaselineUse
 from models.video.plan import Ticks, VideoLayout, ended_at, read_plan, read_times, write_plan
 from worker.jobs.video.found import Found
 from worker.jobs.video.tracks import Seen, seen_in
@@ -59,6 +60,11 @@ class VideoFolder:
         """Every how many frames one is analysed."""
         every = self.inputs.options.get("every", 1)
         return max(1, every) if isinstance(every, int) else 1
+
+    @property
+    def baseline(self) -> BaselineUse:
+        """Whether personal baselines are wanted."""
+        return "auto" if self.inputs.options.get("baseline") == "auto" else "off"
 
     @property
     def formats(self) -> tuple[Format, ...]:

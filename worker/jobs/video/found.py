@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from mien.errors import JobError
 from mien.files import atomic_file
-from mien.types import EMOTIONS, UNCERTAIN, Face
+from mien.types import EMOTIONS, UNCERTAIN, BaselineState, Face
 
 LABELS = (*EMOTIONS, UNCERTAIN)
+_STATES: tuple[BaselineState, ...] = get_args(BaselineState)
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
@@ -140,12 +141,16 @@ class Found(_Stored):
 
 @dataclass(frozen=True, slots=True)
 class Followed(_Stored):
-    """The faces of a `Found`, in its order, over time: `tracks` [faces] count from 1 in order of appearance."""
+    """The faces of a `Found`, in its order, over time: `tracks` [faces] count from 1 in order of appearance.
+
+    `baselines` [faces] are numbers of `BaselineState`.
+    """
 
     tracks: Whole
     smoothed: Real
     labels: Whole
     confidences: Real
+    baselines: Whole
 
     @classmethod
     def of(cls, faces: Sequence[Face]) -> Followed:
@@ -155,6 +160,7 @@ class Followed(_Stored):
             smoothed=np.array([face.smoothed for face in faces], np.float64).reshape(-1, len(EMOTIONS)),
             labels=np.array([LABELS.index(face.label) for face in faces], np.int64),
             confidences=np.array([face.label_confidence for face in faces], np.float64),
+            baselines=np.array([_STATES.index(face.baseline) for face in faces], np.int64),
         )
 
 
@@ -172,5 +178,6 @@ def _over_time(face: Face, followed: Followed, row: int) -> Face:
         "smoothed": tuple(followed.smoothed[row].tolist()),
         "label": LABELS[followed.labels[row]],
         "label_confidence": float(followed.confidences[row]),
+        "baseline": _STATES[followed.baselines[row]],
     }
     return replace(face, **over_time)

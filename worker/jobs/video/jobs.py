@@ -108,7 +108,8 @@ class VideoJobs(JobSteps):
         def work(video: VideoFolder) -> Retry | None:
             self._end_where_resized(job_id, video)
             progress = _Progress(self, job_id, attempt)
-            faces = follow_video(video.path, video.plan, self._jobs.settings.smoothing_ms, goes_on=lambda: progress(0))
+            smoothing_ms = self._jobs.settings.smoothing_ms
+            faces = follow_video(video.path, video.plan, smoothing_ms, lambda: progress(0), video.baseline)
             if faces is None:
                 return progress.left()
             choose_moments(video)
@@ -264,6 +265,7 @@ class VideoJobs(JobSteps):
             fps=float(plan.fps),
             analysed=sum(len(each.analysed) for each in found),
             va_source="measured" if faces and all(each.measured.all() for each in found) else "projected",
+            baseline=video.baseline,
         )
         entry: Entry = {
             "path": video.item.label,

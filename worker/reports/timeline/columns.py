@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.types import EMOTIONS, Face
-from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.table import LABELS, STATES, Sighting, VideoFacts
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +22,8 @@ _NUMBER = {label: number for number, label in enumerate(LABELS)}
 class Track:
     """One face over time, `n` sightings in the order of the video.
 
-    `labels` are [n] numbers into `LABELS`, `probabilities` [n, 8], the others [n]. `lasted_s` is for how many seconds
-    each sighting stands.
+    `labels` are [n] numbers into `LABELS`, `states` into `STATES`, `probabilities` [n, 8], the others [n].
+    `lasted_s` is for how many seconds each sighting stands.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Track:
     valence: NDArray[np.float32] = field(repr=False)
     arousal: NDArray[np.float32] = field(repr=False)
     lasted_s: Floats = field(repr=False)
+    states: NDArray[np.uint8] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -44,7 +45,7 @@ class Timeline:
     """The sightings of a video in columns; also an iterable of them, so that it can stand wherever they can."""
 
     def __init__(self, sightings: Iterable[Sighting]) -> None:
-        frames, seconds, codes, labels = array("q"), array("d"), array("l"), bytearray()
+        frames, seconds, codes, labels, states = array("q"), array("d"), array("l"), bytearray(), bytearray()
         rest = array("f")
         names: dict[str, int] = {}
         for sighting in sightings:
@@ -53,12 +54,14 @@ class Timeline:
             seconds.append(sighting.seconds)
             codes.append(names.setdefault(sighting.track, len(names)))
             labels.append(_NUMBER[sighting.label])
+            states.append(STATES.index(face.baseline))
             rest.extend((*face.box, sighting.confidence, face.valence, face.arousal, *sighting.probabilities))
         self._names = tuple(names)
         self._frames = np.array(frames, np.int64)
         self._seconds = np.array(seconds, np.float64)
         self._codes = np.array(codes, np.int64)
         self._labels = np.frombuffer(bytes(labels), np.uint8)
+        self._states = np.frombuffer(bytes(states), np.uint8)
         self._rest = np.array(rest, np.float32).reshape(-1, 7 + len(EMOTIONS))
 
     @classmethod
@@ -79,8 +82,10 @@ class Timeline:
         return next(self._sightings(slice(index, index + 1)))
 
     def _sightings(self, rows: slice) -> Iterator[Sighting]:
-        columns = (self._frames, self._seconds, self._codes, self._labels, self._rest)
-        for frame, seconds, code, number, rest in zip(*(column[rows].tolist() for column in columns), strict=True):
+        columns = (self._frames, self._seconds, self._codes, self._labels, self._states, self._rest)
+        for frame, seconds, code, number, state, rest in zip(
+            *(column[rows].tolist() for column in columns), strict=True
+        ):
             x, y, width, height, confidence, valence, arousal, *shares = rest
             label, track, smoothed = LABELS[number], self._names[code], tuple(shares)
             face = Face(
@@ -94,6 +99,7 @@ class Timeline:
                 smoothed=smoothed,
                 label=label,
                 label_confidence=confidence,
+                baseline=STATES[state],
             )
             yield Sighting(frame, seconds, track, face)
 
@@ -147,6 +153,7 @@ class Timeline:
             valence=rest[:, 5],
             arousal=rest[:, 6],
             lasted_s=lasted_s[rows],
+            states=self._states[rows],
         )
 
     @property

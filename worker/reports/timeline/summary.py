@@ -10,7 +10,7 @@ import numpy as np
 
 from worker.reports.timeline.columns import Timeline, Track
 from worker.reports.timeline.palette import NOTICE, VA_WORDS
-from worker.reports.timeline.table import LABELS, Sighting, VideoFacts
+from worker.reports.timeline.table import LABELS, STATES, Sighting, VideoFacts
 
 
 def summary(facts: VideoFacts, sightings: Iterable[Sighting]) -> dict[str, Any]:
@@ -19,7 +19,8 @@ def summary(facts: VideoFacts, sightings: Iterable[Sighting]) -> dict[str, Any]:
     `video` are the facts; `no_face_share` is the share of the analysed frames in which no face was found. `overall` and
     each of `tracks` have `seconds` seen (of all faces together: face-seconds), `emotions` (nine shares of that time by
     the label over time, sum 1), `emotion` (the one with the largest share), mean `confidence`, `valence` and `arousal`,
-    all weighted by time, and `changes` of the label. Where nothing was seen, these are None.
+    all weighted by time, and `changes` of the label; a track also
+    `baseline`: whether its own was used. Where nothing was seen, these are None.
     """
     timeline = Timeline.of(sightings)
     tracks = timeline.tracks(facts)
@@ -41,6 +42,7 @@ def summary(facts: VideoFacts, sightings: Iterable[Sighting]) -> dict[str, Any]:
                 "sightings": len(track),
                 **_figures(track),
                 "changes": changes[track.name],
+                "baseline": STATES[int(track.states[0])],
             }
             for track in tracks
         ],

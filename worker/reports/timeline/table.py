@@ -6,15 +6,19 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from mien.errors import InputError, RuntimeMissing
 from mien.files import atomic_file
 from mien.formats import JOB_FORMATS
-from mien.types import EMOTIONS, UNCERTAIN, Face, VaSource
+from mien.types import EMOTIONS, UNCERTAIN, BaselineState, BaselineUse, Face, VaSource
 from worker.reports.rows import Cell, columns_of, write_csv, write_parquet
 
 LABELS: tuple[str, ...] = (*EMOTIONS, UNCERTAIN)
 """The nine labels that a face can have over time, in the order of every chart."""
+
+STATES: tuple[BaselineState, ...] = get_args(BaselineState)
+"""What the baseline of a face may be."""
 
 COLUMNS = (
     "frame",
@@ -29,15 +33,18 @@ COLUMNS = (
     *EMOTIONS,
     "valence",
     "arousal",
+    "baseline",
+    *(f"raw_{name}" for name in EMOTIONS),
 )
 """A row for each face in each frame. The box is in pixels of the upright frame; `emotion` and `confidence` are the
-label over time, the eight columns behind them the smoothed probabilities from which it was decided."""
+label over time, the eight columns behind them the smoothed probabilities from which it was decided, with the personal
+baseline where `baseline` is `known`. The last eight are what the net says of the frame alone, without it."""
 
 FORMATS = tuple(f".{form}" for form in JOB_FORMATS["video"])
 """How a table's file may end."""
 
 _ROWS_AT_ONCE = 16_384
-_TABLE = columns_of(COLUMNS, frame="whole", track="word", emotion="word")
+_TABLE = columns_of(COLUMNS, frame="whole", track="word", emotion="word", baseline="word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,8 @@ class VideoFacts:
     """What reports need to know of a video: `path` as people gave it, the upright size in pixels, and its length.
 
     `frames` and `seconds` are what the container was found to hold, `analysed` is how many of the frames were
-    analysed (all, or every n-th). `va_source` says where valence and arousal come from.
+    analysed (all, or every n-th). `va_source` says where valence and arousal come from, `baseline` whether
+    personal baselines were asked for.
     """
 
     path: str
@@ -85,6 +93,7 @@ class VideoFacts:
     fps: float
     analysed: int
     va_source: VaSource = "projected"
+    baseline: BaselineUse = "off"
 
     @property
     def step(self) -> int:
@@ -117,8 +126,9 @@ def write_table(sightings: Iterable[Sighting], path: Path) -> None:
 def read_table(path: Path) -> Iterator[Sighting]:
     """Yield the sightings of a table that `write_table` wrote, row by row.
 
-    A table holds the label over time and the smoothed probabilities: they come back as both the face's own and its
-    smoothed ones. Raises InputError for anything that is not such a table, RuntimeMissing without pyarrow.
+    A table holds the label over time: it comes back as the frame's own too, as do the smoothed probabilities of a table
+    that has no raw ones, as older ones have not. Raises InputError for anything that is not such a table,
+    RuntimeMissing without pyarrow.
     """
     rows = _read_csv(path) if _format_of(path) == ".csv" else _read_parquet(path)
     number = 0
@@ -153,6 +163,8 @@ def values_of(sighting: Sighting) -> tuple[Cell, ...]:
         *(round(share, 6) for share in sighting.probabilities),
         round(sighting.face.valence, 4),
         round(sighting.face.arousal, 4),
+        sighting.face.baseline,
+        *(round(share, 6) for share in sighting.face.probabilities),
     )
 
 
@@ -161,17 +173,22 @@ def _sighting(row: Mapping[str, str | int | float]) -> Sighting:
     label, confidence = str(row["emotion"]), float(row["confidence"])
     if label not in LABELS:
         raise ValueError(f"unknown emotion {label!r}")
+    state = str(row.get("baseline", "none"))
+    if state not in STATES:
+        raise ValueError(f"unknown state of a baseline {state!r}")
+    own = tuple(float(row[f"raw_{name}"]) for name in EMOTIONS) if "raw_happy" in row else shares
     face = Face(
         box=(float(row["x"]), float(row["y"]), float(row["width"]), float(row["height"])),
         emotion=label,
         confidence=confidence,
-        probabilities=shares,
+        probabilities=own,
         valence=float(row["valence"]),
         arousal=float(row["arousal"]),
         track=str(row["track"]),
         smoothed=shares,
         label=label,
         label_confidence=confidence,
+        baseline=STATES[STATES.index(state)],
     )
     return Sighting(int(row["frame"]), float(row["seconds"]), str(row["track"]), face)
 

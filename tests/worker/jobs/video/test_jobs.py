@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mien.jobs.outputs import VIDEO_FILES
+from mien.types import EMOTIONS
 from tests.support.clips import SquareFinder, cut, decoded, make_clip, make_sound, squares
 from tests.support.waiting import wait_until
 from tests.worker.jobs.video.conftest import Studio
@@ -48,11 +50,32 @@ def test_a_video_gives_all_its_results(studio: Studio, long_clip: Path) -> None:
     assert left == {"plan.json", "tracks.json", "done.json"}
 
 
-@pytest.mark.parametrize("every", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_three_workers_give_what_one_gives(studio: Studio, long_clip: Path, every: int) -> None:
-    alone = studio.enqueue(long_clip, out="alone", every=every)
+@pytest.mark.usefixtures("only_tables")
+def test_with_baselines_tables_say_where_one_was_used_and_keep_what_the_net_says(
+    studio: Studio, long_clip: Path
+) -> None:
+    without, auto = (studio.enqueue(long_clip, out=use, baseline=use, annotate=False) for use in ("off", "auto"))
     studio.work()
-    together = studio.enqueue(long_clip, out="together", every=every)
+    before, after = (rows_of(view.out / "long" / "timeline.csv") for view in (without, auto))
+    assert {row["baseline"] for row in before} == {"none"}
+    assert {row["baseline"] for row in after} == {"known"}
+    adjusted = {*EMOTIONS, "emotion", "confidence", "baseline"}
+    kept = [[{key: row[key] for key in row if key not in adjusted} for row in rows] for rows in (before, after)]
+    assert kept[0] == kept[1]
+    assert all(float(row["neutral"]) > float(old["neutral"]) for row, old in zip(after, before, strict=True))
+    # The first row of a track is not smoothed yet.
+    assert [before[0][f"raw_{name}"] for name in EMOTIONS] == [before[0][name] for name in EMOTIONS]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"baseline": "auto"}, pytest.param({"every": 3, "baseline": "auto"}, marks=pytest.mark.slow)],
+    ids=str,
+)
+def test_three_workers_give_what_one_gives(studio: Studio, long_clip: Path, options: dict[str, Any]) -> None:
+    alone = studio.enqueue(long_clip, out="alone", **options)
+    studio.work()
+    together = studio.enqueue(long_clip, out="together", **options)
     workers = [studio.process(2.0) for _ in range(3)]
     try:
         wait_until(lambda: studio.jobs.get(together.id).ended, 100)

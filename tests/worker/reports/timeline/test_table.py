@@ -41,6 +41,26 @@ def test_a_face_that_was_not_smoothed_is_told_by_its_own_figures(tmp_path: Path)
     assert (read.label, read.confidence, read.probabilities) == ("fear", 0.7, tuple([0.125] * 8))
 
 
+def test_a_baseline_and_what_the_net_says_of_the_frame_alone_are_kept(tmp_path: Path) -> None:
+    seen = sighting(0, "happy", confidence=0.8)
+    seen = dataclasses.replace(seen, face=dataclasses.replace(seen.face, baseline="known"))
+    write_table([seen], tmp_path / "timeline.csv")
+    (read,) = read_table(tmp_path / "timeline.csv")
+    assert (read.face.baseline, read.face.probabilities) == ("known", seen.face.probabilities)
+    assert read.probabilities == pytest.approx(seen.probabilities, abs=1e-6)
+
+
+def test_a_table_from_before_there_were_baselines_is_read(tmp_path: Path) -> None:
+    write_table(two_tracks(), tmp_path / "timeline.csv")
+    lines = [line.split(",") for line in (tmp_path / "timeline.csv").read_text().splitlines()]
+    older = COLUMNS.index("baseline")
+    (tmp_path / "old.csv").write_text("\n".join(",".join(line[:older]) for line in lines))
+    read = list(read_table(tmp_path / "old.csv"))
+    assert [each.label for each in read] == [each.label for each in two_tracks()]
+    assert {each.face.baseline for each in read} == {"none"}
+    assert read[0].face.probabilities == read[0].probabilities
+
+
 def test_csv_and_parquet_hold_the_same_numbers(tmp_path: Path) -> None:
     write_table(two_tracks(), tmp_path / "timeline.csv")
     write_table(two_tracks(), tmp_path / "timeline.parquet")
