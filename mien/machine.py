@@ -75,6 +75,19 @@ def boot_id() -> str:
     return _text(Path("/proc/sys/kernel/random/boot_id"))
 
 
+def started(pid: int) -> str:
+    """Return what tells a process from all others that had its id or will have it: the boot, and its start in it.
+
+    "" when there is no such process (one that has ended and was not waited for is gone as well), or no /proc.
+    """
+    # The name of the program, in brackets, may have spaces and brackets in it; the state is field 3, the start, in
+    # clock ticks after the boot, is field 22 (proc_pid_stat(5)).
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if len(fields) < 20 or fields[0] in ("Z", "X"):
+        return ""
+    return f"{boot_id()} {fields[19]}"
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use at once, rounded up: by affinity, and by the limit of its group."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -10,9 +9,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -21,11 +19,11 @@ from cli.up.departed import take_off_the_list
 from cli.up.lines import Lines
 from cli.up.parent import FOLDERS_VARIABLE, VARIABLE
 from cli.up.processes import LocalProcesses
+from cli.up.record import recorded, refuse_second_instance
 from cli.up.scaler import WorkerScaler
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
-from mien.errors import MienError, PortInUse, SettingsError
-from mien.files import write_json
+from mien.errors import PortInUse, SettingsError
 from mien.logs import get_logger
 from mien.machine import Machine
 from mien.settings import Settings, check_camera_name
@@ -45,14 +43,14 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
     """
     sources = dict(_camera_and_source(text) for text in cameras)
     check_port(settings.host, settings.port)
-    _refuse_second_instance(settings.up_record)
+    refuse_second_instance(settings.up_record)
     console = Console(stderr=True, highlight=False)
     data_dir = settings.data_dir.absolute()
     with (
         LocalProcesses(Lines(sys.stderr)) as processes,
         EmbeddedBroker() as bus,
         EmbeddedBroker(keep_in=data_dir / "broker") as jobs,
-        _recorded(settings.up_record, bus, jobs, settings.port),
+        recorded(settings.up_record, bus.url, jobs.url, settings.port),
     ):
         commands = Commands(
             {
@@ -106,26 +104,6 @@ def _start_all(processes: LocalProcesses, commands: Commands, settings: Settings
     processes.start(commands.job_worker())
     for name, source in sources.items():
         processes.start(commands.camera(name, source))
-
-
-@contextmanager
-def _recorded(path: Path, bus: EmbeddedBroker, jobs: EmbeddedBroker, port: int) -> Iterator[None]:
-    """Keep the addresses in a file, for commands in other terminals, as long as the brokers run."""
-    record = {"pid": os.getpid(), "bus_url": bus.url, "jobs_url": jobs.url, "port": port}
-    write_json(path, record, synced=False, mode=0o600)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _refuse_second_instance(path: Path) -> None:
-    try:
-        pid = int(json.loads(path.read_text())["pid"])
-        os.kill(pid, 0)
-    except (OSError, ValueError, KeyError):
-        return
-    raise MienError(f"mien already runs in this folder (process {pid}); stop it first, or use another folder")
 
 
 def _announce(settings: Settings, console: Console) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from cli import photo
-from cli.up import local
+from cli.up import record
 from mien import demo
 from mien.errors import MienError
 from mien.files import atomic_file, atomic_path, leftovers, move_file, remove_leftovers, sweep, write_file, write_json
@@ -61,8 +61,8 @@ def fetch_clip(path: Path) -> None:
 
 
 def record_addresses(path: Path) -> None:
-    broker: Any = SimpleNamespace(url="unix:///tmp/" + "a" * 100)
-    with local._recorded(path, broker, broker, 8000):
+    address = "unix:///tmp/" + "a" * 100
+    with record.recorded(path, address, address, 8000):
         pass
 
 

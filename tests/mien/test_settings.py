@@ -106,6 +106,13 @@ def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", '"x"'])
+def test_a_damaged_record_of_mien_up_is_no_record(text: str) -> None:
+    Path(".mien").mkdir()
+    Path(".mien/up.json").write_text(text)
+    assert load_settings().bus_url == ""
+
+
 def test_brokers_are_those_that_mien_up_recorded() -> None:
     Path(".mien").mkdir()
     Path(".mien/up.json").write_text('{"bus_url": "unix:///b", "jobs_url": "unix:///j"}')
