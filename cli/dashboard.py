@@ -17,9 +17,11 @@ def dashboard(
     """
     from dashboard.server import serve
     from mien.logs import configure_logs, get_logger
+    from mien.private import keep_private
     from mien.settings import load_settings
 
     settings = load_settings(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format)
+    keep_private(settings.data_dir)
     get_logger(__name__).info("the dashboard starts", address=f"http://{settings.host}:{settings.port}")
     serve(settings)

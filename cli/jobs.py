@@ -31,6 +31,7 @@ def work() -> None:
     from mien.errors import BrokerUnavailable
     from mien.jobs.jobs import Jobs
     from mien.logs import configure_logs
+    from mien.private import keep_private
     from mien.settings import load_settings
     from models.analyzer import open_analyzer
     from worker.jobs.kinds import job_worker
@@ -38,6 +39,7 @@ def work() -> None:
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
+    keep_private(settings.data_dir)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -28,12 +28,14 @@ def produce(
     """
     from mien.address import Address
     from mien.logs import configure_logs
+    from mien.private import keep_private
     from mien.settings import load_settings
     from producer.sources.choose import SourceRequest
     from producer.start import run_camera
 
     settings = load_settings(bus_url=bus_url)
     configure_logs(settings.log_level, settings.log_format)
+    keep_private(settings.data_dir)
     run_camera(
         camera,
         Address.of_camera(source),

@@ -40,6 +40,7 @@ def work(
     Example: [bold]mien work --threads 2 --detector yunet[/bold]
     """
     from mien.logs import configure_logs
+    from mien.private import keep_private
     from mien.settings import load_settings
     from worker.live.start import run_live
 
@@ -55,4 +56,5 @@ def work(
         bus_url=bus_url,
     )
     configure_logs(settings.log_level, settings.log_format)
+    keep_private(settings.data_dir)
     run_live(settings, metrics_port, metrics_host)

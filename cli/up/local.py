@@ -26,6 +26,7 @@ from mien.bus.embedded import EmbeddedBroker
 from mien.errors import PortInUse, SettingsError
 from mien.logs import get_logger
 from mien.machine import Machine
+from mien.private import keep_private
 from mien.settings import Settings, check_camera_name
 from worker.tuning.forecast import most_workers
 
@@ -46,6 +47,9 @@ def run_all(settings: Settings, cameras: Sequence[str]) -> int:
     refuse_second_instance(settings.up_record)
     console = Console(stderr=True, highlight=False)
     data_dir = settings.data_dir.absolute()
+    mended = keep_private(data_dir)
+    if mended:
+        log.info("the data folder is closed to other users now", folder=str(data_dir), modes=mended)
     with (
         LocalProcesses(Lines(sys.stderr)) as processes,
         EmbeddedBroker() as bus,

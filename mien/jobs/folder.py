@@ -24,6 +24,7 @@ from mien.errors import JobError
 from mien.files import atomic_file, numbered, write_json
 from mien.jobs.request import Inputs, inputs_from, lines_of
 from mien.jobs.videofiles import VideoFiles
+from mien.private import make_private
 
 __all__ = ["Entry", "Inputs", "JobFolder"]
 
@@ -40,6 +41,11 @@ class JobFolder:
         if not _JOB_ID.fullmatch(job_id):
             raise JobError(f"there is no job {job_id!r}: `mien jobs list` shows them")
         self.path = data_dir.absolute() / "jobs" / job_id
+
+    def make(self) -> None:
+        """Make the folder, and those above it up to the data folder, for this user alone; raises OSError."""
+        for place in (self.path.parent.parent, self.path.parent, self.path):
+            make_private(place)
 
     @property
     def uploads(self) -> Path:
@@ -82,7 +88,9 @@ class JobFolder:
 
     def write_part(self, path: Path, entries: Mapping[int, Entry], *, synced: bool = True) -> None:
         """Store what a chunk has finished; `synced` as in `mien.files.atomic_path`."""
-        write_json(path, {"entries": {str(index): entries[index] for index in sorted(entries)}}, synced=synced)
+        write_json(
+            path, {"entries": {str(index): entries[index] for index in sorted(entries)}}, synced=synced, mode=0o600
+        )
 
     def forget_failures(self) -> None:
         """Make every chunk and every video with failures unfinished, so that these are read again and no others."""
@@ -126,16 +134,16 @@ class JobFolder:
             "count": len(lines),
             "webhook": inputs.webhook,
         }
-        with atomic_file(self.path / "items.jsonl") as file:
+        with atomic_file(self.path / "items.jsonl", mode=0o600) as file:
             file.writelines(lines)
-        with atomic_file(self.path / "items.idx") as file:
+        with atomic_file(self.path / "items.idx", mode=0o600) as file:
             file.write(offsets)
-        write_json(self.path / "inputs.json", document)
+        write_json(self.path / "inputs.json", document, mode=0o600)
 
     def set_webhook(self, webhook: str) -> None:
         """Change the address that is called when the job has ended."""
         path = self.path / "inputs.json"
-        write_json(path, {**json.loads(path.read_text()), "webhook": webhook})
+        write_json(path, {**json.loads(path.read_text()), "webhook": webhook}, mode=0o600)
 
     def read_inputs(self) -> Inputs:
         """Return what the job is to do; raises JobError when the file is missing or cannot be read."""

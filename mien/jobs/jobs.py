@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -107,7 +108,9 @@ class Jobs(JobStore):
 
     def upload_dir(self, job_id: str) -> Path:
         """Return the folder for the uploads of a job, made if need be."""
-        uploads = self.folder(job_id).uploads
+        folder = self.folder(job_id)
+        folder.make()
+        uploads = folder.uploads
         uploads.mkdir(parents=True, exist_ok=True)
         return uploads
 
@@ -152,11 +155,15 @@ class Jobs(JobStore):
         if existing is not None:
             self._call_too(existing.id, inputs.webhook)
             return existing
+        if place is None:
+            with suppress(OSError):  # what cannot be made is said next
+                folder.make()
         _make_writable(inputs.out)
         with broker_errors(self.address):
             if self.redis.exists(record_key(job_id)):
                 raise JobConflict(f"job {job_id} is queued already")
         try:
+            folder.make()
             folder.write_inputs(inputs)
         except OSError as error:
             raise JobNotStored(f"the job cannot be stored in {folder.path}: {error.strerror or error}") from error

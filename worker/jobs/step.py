@@ -19,6 +19,7 @@ from mien.jobs.jobs import Jobs
 from mien.jobs.steps import Call, call
 from mien.jobs.view import JobState, Tally
 from mien.logs import get_logger
+from mien.private import modes_for
 from worker.analyzer import Analyzer
 
 # Handing a step back on a stop is no failure, so it must never use up its tries.
@@ -173,7 +174,7 @@ class JobSteps(ABC):
         numbers = [whole(number) for number in (attempt, *args)]
         if not self._begin(job_id, attempt):
             return None
-        self.inputs(job_id)  # refuses a job of another kind
+        inputs = self.inputs(job_id)  # refuses a job of another kind
         this = call(function, *numbers[1:])
         self._step = (job_id, attempt, this)
         self.deaths = self.patiently(lambda: self._jobs.deaths.count(job_id, attempt, this))
@@ -181,9 +182,10 @@ class JobSteps(ABC):
         if self.deaths:
             log.warning("workers died over this step", job=job_id, step=this.step, deaths=self.deaths)
             _ = self._analyzer.threshold  # loads the models now: a death meanwhile is no input's fault
-        if this.step == "report":
-            self._sweep(job_id)
-        result = step(job_id, *numbers)
+        with modes_for(inputs.out, self._jobs.settings.data_dir):
+            if this.step == "report":
+                self._sweep(job_id)
+            result = step(job_id, *numbers)
         self.got_further()
         if result is None:
             self.patiently(lambda: self._jobs.enqueue_next(job_id, attempt, this))

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mien.bus.bus import Bus
 from mien.errors import BrokerUnavailable
@@ -151,6 +152,32 @@ def test_a_camera_that_is_not_name_and_source_is_refused(tmp_path: Path) -> None
     with mien_up(tmp_path, free_port(), "--camera", "lobby") as process:
         assert process.wait(20) == 2
     assert "NAME=SOURCE" in (tmp_path / "up.log").read_text()
+
+
+def test_what_mien_keeps_is_for_its_user_alone_and_results_elsewhere_have_the_modes_of_the_user(tmp_path: Path) -> None:
+    kept, out = tmp_path / ".mien", tmp_path / "results"
+    old = kept / "jobs" / "0123456789" / "uploads" / "old.jpg"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x")
+    assert old.stat().st_mode & 0o777 == 0o644
+    (kept / "notes.txt").write_text("somebody's own")
+    with mien_up(tmp_path, free_port(), "--camera", "one=test://pattern"):
+        pid_of(tmp_path, "jobs")
+        for picture, arguments in (("a.png", ()), ("b.png", ("--out", str(out)))):
+            Image.new("RGB", (64, 64)).save(tmp_path / picture)
+            enqueue = [sys.executable, "-m", "cli", "photos", "enqueue", picture, "--wait", *arguments]
+            subprocess.run(enqueue, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+        wait_until(lambda: results_flow(tmp_path), 60, "results")
+        modes = {
+            path.relative_to(kept): path.lstat().st_mode & 0o777
+            for path in (kept, *kept.rglob("*"))
+            if path.is_file() or len(path.relative_to(kept).parts) < 3
+        }  # no folder is open whose parent is not
+    assert modes.pop(Path("notes.txt")) == 0o644
+    assert {"up.json", "broker", "jobs"} <= {path.parts[0] for path in modes if path.parts}
+    assert any(path.name == "results.csv" for path in modes)
+    assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
+    assert (out / "results.csv").stat().st_mode & 0o777 == 0o644
 
 
 def left_in(temporary: Path) -> set[Path]:
