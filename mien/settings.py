@@ -19,6 +19,7 @@ from mien.files import read_yaml
 from mien.limits import PHOTO_PIXELS, SMALLEST_FACE_PX, VIDEO_PIXELS
 from mien.prior import PriorName, shares_of
 from mien.secrets import scrubbed
+from mien.types import BaselineUse
 
 CONFIG_VARIABLE = "MIEN_CONFIG"
 DEFAULT_CONFIG = Path("mien.yaml")
@@ -122,6 +123,10 @@ class Settings(BaseSettings):
         description="Live workers that `mien up` starts; 0: as many as there are live cameras, at most one a core.",
     )
     smoothing_ms: float = Field(400.0, ge=0, description="Time over which the label of a face is smoothed.")
+    live_baseline: BaselineUse = Field(
+        "off",
+        description="auto: live, what a face says at rest is taken from its label, once it was seen for 10 s.",
+    )
 
     photo_max_pixels: int = Field(PHOTO_PIXELS, ge=1, description="Photos that declare more pixels are refused.")
     video_max_pixels: int = Field(VIDEO_PIXELS, ge=1, description="Videos with more pixels in a frame are refused.")

@@ -22,6 +22,7 @@ class FaceCard {
     this.confidence = el("span", { class: "muted" });
     this.dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
     this.place = el("span", { class: "muted va-text" });
+    this.baseline = el("span", { class: "muted" });
     const rows = emotions.map((emotion) => {
       const fill = el("i");
       const value = el("span", { class: "num" });
@@ -29,7 +30,7 @@ class FaceCard {
       return el("div", { class: `prob prob-${tone(emotion)}` }, el("span", {}, emotion), el("div", { class: "prob-bar" }, fill), value);
     });
     this.card = el("article", { class: "face" },
-      el("header", { class: "face-head" }, this.label, this.confidence),
+      el("header", { class: "face-head" }, this.label, this.confidence, this.baseline),
       el("div", { class: "face-body" }, el("div", { class: "probs" }, ...rows), el("div", { class: "va" }, this.plot(), this.place)));
   }
 
@@ -55,6 +56,7 @@ class FaceCard {
     this.card.dataset.tone = tone(label);
     setText(this.label, label);
     setText(this.confidence, percent(face.label ? face.label_confidence : face.confidence));
+    setText(this.baseline, face.baseline ? `baseline ${face.baseline}` : "");
     for (const [emotion, { fill, value }] of this.bars) {
       fill.style.width = `${probabilities[emotion] * 100}%`;
       setText(value, percent(probabilities[emotion]));

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mien.types import Box, Face
-from models.tracks.smooth import Smoothed, smooth
+from mien.types import BaselineState, BaselineUse, Box, Face
+from models.tracks.personal import RunningBaseline, adjusted
+from models.tracks.smooth import Smoothed, decide, smooth
 from models.tracks.track import FaceTracker
 
 
@@ -14,13 +15,15 @@ class CameraFaces:
     """What is remembered of the faces of one camera: nothing longer than their tracks.
 
     `smoothing_ms` is the time over which labels are smoothed, `threshold` the probability below which one is
-    `uncertain`.
+    `uncertain`. With the `baseline` auto, what a face said at rest so far is taken from its label.
     """
 
-    def __init__(self, smoothing_ms: float, threshold: float) -> None:
+    def __init__(self, smoothing_ms: float, threshold: float, baseline: BaselineUse = "off") -> None:
         self._smoothing_ms = smoothing_ms
         self._threshold = threshold
+        self._baseline = baseline
         self._tracker = FaceTracker()
+        self._running: dict[str, RunningBaseline] = {}
         self._smoothed: dict[str, Smoothed] = {}
 
     @property
@@ -45,12 +48,12 @@ class CameraFaces:
         labelled = tuple(self._labelled(face, track, at_ns) for face, track in zip(faces, tracks, strict=True))
         for ended in self._smoothed.keys() - self._tracker.live:
             del self._smoothed[ended]
+            self._running.pop(ended, None)
         return labelled
 
     def _labelled(self, face: Face, track: str, at_ns: int) -> Face:
-        smoothed = smooth(
-            self._smoothed.get(track), face.probabilities, face.emotion, at_ns, self._smoothing_ms, self._threshold
-        )
+        state, shares, own = self._own(face, track, at_ns)
+        smoothed = smooth(self._smoothed.get(track), shares, own, at_ns, self._smoothing_ms, self._threshold)
         self._smoothed[track] = smoothed
         return replace(
             face,
@@ -58,7 +61,18 @@ class CameraFaces:
             smoothed=smoothed.probabilities,
             label=smoothed.label,
             label_confidence=smoothed.confidence,
+            baseline=state,
         )
+
+    def _own(self, face: Face, track: str, at_ns: int) -> tuple[BaselineState, tuple[float, ...], str]:
+        """Return probabilities and label of a face by itself, with its baseline if that is known."""
+        if self._baseline == "off":
+            return "none", face.probabilities, face.emotion
+        baseline = self._running.setdefault(track, RunningBaseline()).seen(face, at_ns)
+        if baseline is None:
+            return "learning", face.probabilities, face.emotion
+        shares = adjusted(baseline, face)
+        return "known", shares, decide(shares, self._threshold)[0]
 
 
 class VideoFaces:

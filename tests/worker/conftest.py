@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,10 +79,18 @@ def start_worker(settings: Settings) -> Iterator[StartWorker]:
         analyzer: StubAnalyzer | None = None,
         metrics: WorkerMetrics | None = None,
         governor: Governor | None = None,
+        **changed: Any,
     ) -> LiveWorker:
         bus = Bus.from_settings(settings)
         measured = metrics or WorkerMetrics(CollectorRegistry())
-        worker = LiveWorker(bus, settings, analyzer or StubAnalyzer(), measured, {"runtime": "stub"}, governor)
+        worker = LiveWorker(
+            bus,
+            settings.model_copy(update=changed),
+            analyzer or StubAnalyzer(),
+            measured,
+            {"runtime": "stub"},
+            governor,
+        )
         thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
         running.append((worker, thread, bus))

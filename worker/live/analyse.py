@@ -20,7 +20,7 @@ from mien.errors import MienError, PictureError
 from mien.limits import LIVE_PIXELS
 from mien.logs import get_logger
 from mien.pixels import Rgb
-from mien.types import DropReason, Face, Frame
+from mien.types import BaselineUse, DropReason, Face, Frame
 from models.pictures.picture import decode
 from models.tracks.follow import CameraFaces
 from worker.analyzer import LiveAnalyzer
@@ -78,8 +78,15 @@ class Stopwatch:
 class BatchAnalysis:
     """Analyses batches; what it remembers of each camera lies on the camera's desk."""
 
-    def __init__(self, analyzer: LiveAnalyzer, smoothing_ms: float = 400.0, desks: Desks | None = None) -> None:
+    def __init__(
+        self,
+        analyzer: LiveAnalyzer,
+        smoothing_ms: float = 400.0,
+        desks: Desks | None = None,
+        baseline: BaselineUse = "off",
+    ) -> None:
         self._analyzer = analyzer
+        self._baseline = baseline
         self._smoothing_ms = smoothing_ms
         self._desks = Desks() if desks is None else desks
         self._schedule = DetectionSchedule(self._desks)
@@ -128,7 +135,7 @@ class BatchAnalysis:
         return FrameWork(frame, memory, plan, frame.camera in watched)
 
     def _new_memory(self, camera: str) -> CameraMemory:
-        memory = CameraMemory(CameraFaces(self._smoothing_ms, self._analyzer.threshold))
+        memory = CameraMemory(CameraFaces(self._smoothing_ms, self._analyzer.threshold, self._baseline))
         self._desks[camera].memory = memory
         return memory
 

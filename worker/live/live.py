@@ -65,7 +65,7 @@ class LiveWorker:
         self._bus = bus
         self._settings = settings
         self._desks = Desks()
-        self._analysis = BatchAnalysis(analyzer, settings.smoothing_ms, self._desks)
+        self._analysis = BatchAnalysis(analyzer, settings.smoothing_ms, self._desks, settings.live_baseline)
         self._metrics = metrics
         self._about = {"pid": os.getpid(), "host": socket.gethostname(), **about}
         self._governor = Governor() if governor is None else governor

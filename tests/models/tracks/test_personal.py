@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mien.types import EMOTIONS, Face
-from models.tracks.follow import VideoFaces
-from models.tracks.personal import LEAST_TRACK_S, PersonalFaces, TrackHistory
+from models.tracks.follow import CameraFaces, VideoFaces
+from models.tracks.personal import LEAST_TRACK_S, MOST_REMEMBERED, PersonalFaces, RunningBaseline, TrackHistory
 
 FPS = 10
 FACE = Face((10.0, 10.0, 40.0, 40.0), "sad", 0.5, (0.125,) * 8, 0.0, 0.0)
@@ -87,3 +87,44 @@ def test_the_baseline_does_not_depend_on_the_frame_rate() -> None:
         return history.baselines()["1"].offset
 
     assert offset(5) == pytest.approx(offset(30), abs=0.02)
+
+
+def live(frames: list[list[Face]], fps: float = FPS) -> list[Face]:
+    faces = CameraFaces(400.0, 0.4, "auto")
+    return [each for at, found in enumerate(frames) for each in faces.follow(found, round(at / fps * 1e9))]
+
+
+def test_a_camera_learns_for_ten_seconds_and_then_knows() -> None:
+    seen = live([[face(sad=0.52, neutral=0.4)]] * 200)
+    states = [each.baseline for each in seen]
+    learned = states.index("known")
+    assert learned == pytest.approx(LEAST_TRACK_S * FPS, abs=2)
+    assert states == ["learning"] * learned + ["known"] * (200 - learned)
+    assert {each.label for each in seen[:learned]} == {"sad"}
+    assert seen[-1].label == "neutral"
+    assert {each.emotion for each in seen} == {"sad"}
+    assert {each.baseline for each in live([[face(happy=0.95, neutral=0.02)]] * 200)} == {"learning"}
+
+
+def test_a_baseline_of_a_camera_dies_with_its_track() -> None:
+    gone: list[Face] = []
+    seen = live([*[[face(sad=0.52, neutral=0.4)]] * 150, *[gone] * 15, *[[face(sad=0.52, neutral=0.4)]] * 20])
+    assert seen[149].baseline == "known"
+    assert {each.baseline for each in seen[150:]} == {"learning"}
+    assert seen[150].track != seen[149].track
+
+
+def test_without_the_setting_a_camera_has_no_baseline() -> None:
+    faces = CameraFaces(400.0, 0.4)
+    seen = [each for at in range(150) for each in faces.follow([face(sad=0.52, neutral=0.4)], at * 100_000_000)]
+    assert {(each.baseline, each.label) for each in seen} == {("none", "sad")}
+
+
+def test_what_was_long_ago_is_forgotten() -> None:
+    running = RunningBaseline()
+    for second in range(20):
+        running.seen(face(sad=0.52, neutral=0.4), second * 10**9)
+    assert running.seen(face(sad=0.52, neutral=0.4), 20 * 10**9) is not None
+    for second in range(21, 22 + MOST_REMEMBERED):
+        last = running.seen(face(happy=0.95, neutral=0.02), second * 10**9)
+    assert last is None

@@ -109,6 +109,15 @@ def test_a_face_that_cannot_be_classified_costs_its_own_frame_only(monkeypatch: 
     assert [drop.frame.camera for drop in failed] == ["b"]
 
 
+def test_a_face_that_is_never_at_rest_is_labelled_as_without_a_baseline() -> None:
+    scenes = [[(100.0, 100.0, 80.0, HAPPY)]] * 280
+    plain = walk(BatchAnalysis(SceneAnalyzer()), scenes, EVERYTHING)
+    learning = walk(BatchAnalysis(SceneAnalyzer(), baseline="auto"), scenes, EVERYTHING)
+    assert [item.faces[0].smoothed for item in learning] == [item.faces[0].smoothed for item in plain]
+    assert {item.faces[0].baseline for item in learning} == {"learning"}
+    assert {item.faces[0].baseline for item in plain} == {"none"}
+
+
 def test_a_camera_that_sends_rubbish_is_logged_once() -> None:
     analysis = BatchAnalysis(StubAnalyzer())
     with structlog.testing.capture_logs() as logs:

@@ -45,6 +45,18 @@ def test_a_frame_becomes_a_result_with_its_times(bus: Bus, lobby: Lobby, start_w
     assert (face.label, face.label_confidence) == ("happy", 0.86)
 
 
+def test_with_live_baseline_a_result_says_that_a_face_is_being_learned(
+    bus: Bus, lobby: Lobby, start_worker: StartWorker
+) -> None:
+    start_worker(live_baseline="auto")
+    lobby.say("lobby")
+    wait_until(lambda: "lobby" in str(bus.workers()))
+    lobby.send("lobby", 7)
+    wait_until(lambda: bus.counts("lobby").analysed == 1)
+    (result,) = bus.recent_results("lobby")
+    assert [(face.baseline, face.label) for face in result.faces] == [("learning", "happy")]
+
+
 def test_a_worker_says_where_the_budget_went(
     bus: Bus, lobby: Lobby, start_worker: StartWorker, metrics: WorkerMetrics
 ) -> None:
