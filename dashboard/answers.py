@@ -87,8 +87,9 @@ class Token(Document):
 
 @dataclass(frozen=True, slots=True)
 class Health(Document):
-    """How the process does, and why a broker does not answer."""
+    """How the process does, why a broker does not answer, and why no results flow."""
 
     status: str
     bus: Annotated[str, left_out_if("")] = ""
     jobs: Annotated[str, left_out_if("")] = ""
+    results: Annotated[str, left_out_if("")] = ""

@@ -141,7 +141,7 @@ def healthz() -> Response:
 
 @api.get("/readyz")
 def readyz() -> Response:
-    """Both brokers answer; 503 otherwise."""
+    """Both brokers answer, and results flow if any camera sends frames; 503 otherwise."""
     state: dict[str, str] = {}
     for part, ping in (("bus", services().bus.ping), ("jobs", services().jobs.ping)):
         try:
@@ -149,6 +149,8 @@ def readyz() -> Response:
             state[part] = "ok"
         except BrokerError as error:
             state[part] = line_of(error)
+    if state["bus"] == "ok":
+        state["results"] = services().overview.now().stalled() or "ok"
     ready = all(answer == "ok" for answer in state.values())
     return respond(Health("ok" if ready else "unavailable", **state), 200 if ready else 503)
 

@@ -109,7 +109,7 @@ ROUTES = (
     Route("get", "/cameras/{name}/snapshot.jpg", "The newest view of a camera", "image/jpeg"),
     Route("get", "/cameras/{name}/events", "Results as server-sent events; its budget too", "text/event-stream"),
     Route("get", "/healthz", "The process is up", Health),
-    Route("get", "/readyz", "Both brokers answer, else 503", Health),
+    Route("get", "/readyz", "Both brokers answer and results flow, else 503", Health),
     Route("get", "/metrics", "Metrics for Prometheus", "text/plain"),
 )  # fmt: skip
 

@@ -179,8 +179,8 @@ def not_tuned() -> dict[str, str]:
 
 
 def answers(port: int) -> bool:
-    """Return whether the dashboard says that it is ready."""
-    return _get(port, "/readyz") is not None
+    """Return whether the dashboard answers, whether results flow already or not."""
+    return _get(port, "/healthz") is not None
 
 
 def names_shown(port: int) -> list[str]:

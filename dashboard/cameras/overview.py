@@ -17,7 +17,7 @@ from mien.bus.outage import Outage
 from mien.documents import Count, Document, Inner, Share, derived, digits
 from mien.errors import BrokerRefused, BrokerUnavailable, line_of
 from mien.logs import get_logger
-from mien.types import Camera, Counts, FrameResult, Label
+from mien.types import Camera, CameraState, Counts, FrameResult, Label
 
 EVERY_S = 0.5
 LATELY_S = 10.0
@@ -25,6 +25,11 @@ _IDLE_AFTER_S = 10.0
 _LABELS = 3
 
 log = get_logger(__name__)
+
+
+FLOW_S = 3.0
+FLOW_FRAMES = 4
+"""Results flow when the newest one of a camera is younger than this time, or than the time of this many frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ class CameraStatus(Camera):
         return Minute(self.last_minute.on_time_share, None if self.budget is None else self.budget.total_ms.p95)
 
 
+def _overdue(status: CameraStatus) -> bool:
+    age_ms = status.newest_age_ms
+    return age_ms is None or age_ms > 1000 * max(FLOW_S, FLOW_FRAMES / status.fps)
+
+
 @dataclass(frozen=True)
 class Snapshot(Document):
     """All cameras and how many workers run; `error` says, for people, why that is not known."""
@@ -107,6 +117,15 @@ class Snapshot(Document):
     def get(self, name: str) -> CameraStatus | None:
         """Return the status of one camera."""
         return next((status for status in self.cameras if status.name == name), None)
+
+    def stalled(self) -> str:
+        """Return, for people, that no results flow although cameras send frames; "" when they flow or none is due."""
+        sending = [status for status in self.cameras if status.state == CameraState.LIVE and status.fps > 0]
+        if not sending or not all(_overdue(status) for status in sending):
+            return ""
+        return (
+            f"no camera that sends frames has had a result for {FLOW_S:g} s; live workers that answer: {self.workers}"
+        )
 
 
 class Overview:

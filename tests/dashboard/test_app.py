@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from dashboard.openapi import ROUTES
 from mien.bus.bus import Bus
 from mien.settings import Settings
 from mien.types import Camera, CameraState, DropReason, Frame, FrameResult
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -119,6 +121,43 @@ def test_metrics_tell_the_account(client: FlaskClient, bus: Bus) -> None:
 def test_ready_when_both_brokers_answer(client: FlaskClient) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
+
+
+def readiness(client: FlaskClient) -> tuple[int, str]:
+    answer = client.get("/readyz")
+    return answer.status_code, answer.get_json()["results"]
+
+
+def test_ready_means_that_results_flow_if_any_camera_sends_frames(client: FlaskClient, bus: Bus) -> None:
+    assert readiness(client) == (200, "ok"), "without a camera no result is due"
+    live(bus)
+    bus.read("w", ["lobby"], block_ms=0)
+    why = "no camera that sends frames has had a result for 3 s; live workers that answer: 0"
+    wait_until(lambda: readiness(client) == (503, why), what="a camera without any result")
+
+    def finish(seq: int) -> bool:
+        live(bus)
+        frame_id = bus.publish(Frame("lobby", seq, bus.clock.now_ns(), 8, 8, b"x"))
+        bus.read("w", ["lobby"], block_ms=0)
+        return bus.finish(FrameResult("lobby", frame_id, seq, bus.clock.now_ns(), 8, 8, ()))
+
+    seqs = count(1)
+    wait_until(lambda: finish(next(seqs)) and readiness(client) == (200, "ok"), what="results")
+
+    def is_stalled() -> bool:
+        live(bus)  # the producer goes on
+        bus.beat("w")
+        return readiness(client) == (
+            503,
+            "no camera that sends frames has had a result for 3 s; live workers that answer: 1",
+        )
+
+    assert wait_until(is_stalled, 30, "a worker that hangs to be noticed") > 1
+    bus.put_camera(Camera("slow", CameraState.LIVE, "", "test://pattern", "live", 0.2, 640, 360))
+    bus.put_camera(Camera("lobby", CameraState.ENDED))
+    wait_until(lambda: readiness(client)[0] == 503, what="a slow camera without any result")
+    bus.put_camera(Camera("slow", CameraState.NO_SIGNAL))
+    wait_until(lambda: readiness(client) == (200, "ok"), what="a camera without a signal to count no more")
 
 
 def test_without_redis_pages_stay_and_the_api_says_503(settings: Settings, tmp_path: Path) -> None:

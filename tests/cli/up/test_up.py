@@ -327,6 +327,21 @@ def test_each_part_that_is_killed_comes_back_and_results_flow_again(tmp_path: Pa
     assert log.read_text().count("started again") == len(parts_of_mien)
 
 
+@pytest.mark.slow
+def test_a_live_worker_that_hangs_is_noticed_until_it_goes_on(tmp_path: Path) -> None:
+    port = free_port()
+    with mien_up(tmp_path, port, "--camera", "one=test://pattern"):
+        wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
+        wait_until(lambda: results_flow(tmp_path) and is_ready(port), 60, "results")
+        worker = pid_of(tmp_path, "worker.1")
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            wait_until(lambda: not is_ready(port), 30, "the dashboard to say that no results flow")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        wait_until(lambda: results_flow(tmp_path) and is_ready(port), 60, "results again")
+
+
 def test_a_part_that_cannot_run_ends_all_soon_and_is_named_with_what_it_said(tmp_path: Path) -> None:
     with mien_up(tmp_path, free_port(), "--camera", "one=test://pattern", MIEN_WEIGHTS="none.zip") as process:
         wait_until((tmp_path / ".mien" / "up.json").exists, 30, "the brokers")
