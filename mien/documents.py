@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
-from pydantic import Field, PlainSerializer, TypeAdapter, ValidationError, computed_field
+from pydantic import ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, computed_field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import PydanticSerializationError
 
@@ -40,9 +40,10 @@ adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class Document:
-    """A frozen dataclass that has a JSON form, described by `schemas`."""
+    """A frozen dataclass that has a JSON form, described by `schemas`; numbers that JSON has not are not read."""
 
     __slots__ = ()
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""

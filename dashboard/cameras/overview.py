@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -194,8 +194,12 @@ class Overview:
             self._bus.clock.sync_when_due()
             cameras = self._bus.cameras()
             names = [camera.name for camera in cameras]
+            unreadable = self._unreadable()
             counts, budgets = self._bus.all_counts(names), self._budgets(names)
-            statuses = tuple(self._status(each, counts[each.name], budgets.get(each.name)) for each in cameras)
+            statuses = tuple(
+                self._status(_with_unreadable(each, unreadable), counts[each.name], budgets.get(each.name))
+                for each in cameras
+            )
             workers = len(self._bus.workers())
         except BrokerUnavailable as error:
             self._outage.failed(error, "overview")
@@ -220,6 +224,12 @@ class Overview:
         except (KeyError, TypeError, ValueError):  # a worker of another version
             return {}
 
+    def _unreadable(self) -> dict[str, str]:
+        """Return why something of a camera could not be read in the last minute, for those of which it could not."""
+        _, last = self._bus.rejected()
+        since_ms = self._bus.clock.now_ns() / 1e6 - MINUTE_S * 1000
+        return {each.camera: f"{each.kind}: {each.reason}" for each in reversed(last) if each.at_ms >= since_ms}
+
     def _status(self, camera: Camera, counts: Counts, budget: Budget | None) -> CameraStatus:
         history = self._histories.setdefault(camera.name, History())
         history.note(time.monotonic(), counts)
@@ -233,6 +243,12 @@ class Overview:
             newest=newest,
             newest_age_ms=None if newest is None else max(0, self._bus.clock.now_ns() - newest.captured_ns) / 1e6,
         )
+
+
+def _with_unreadable(camera: Camera, unreadable: Mapping[str, str]) -> Camera:
+    """Return a camera that says in its reason what of it could not be read lately, unless it has another reason."""
+    why = unreadable.get(camera.name)
+    return camera if why is None or camera.reason else replace(camera, reason=f"an entry could not be read: {why}")
 
 
 def _labels(newest: FrameResult | None) -> tuple[FaceLabel, ...]:

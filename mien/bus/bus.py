@@ -8,10 +8,12 @@ stream is the number of frames in flight, and the account balances at any moment
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from functools import partial, wraps
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import redis
 
@@ -32,19 +34,26 @@ from mien.bus.entries import (
     camera_of,
     counts_key,
     counts_of,
+    document_of,
     frame_of,
     frames_key,
     id_order,
     lease_key,
+    result_of,
     results_key,
     streams_of,
     view_key,
     view_of,
     watched_key,
 )
+from mien.bus.rejected import Rejected, Rejections
 from mien.documents import adapter
+from mien.errors import BrokerUnavailable, line_of
 from mien.settings import Settings
 from mien.types import Camera, Counts, DropReason, Frame, FrameResult, View
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 GROUP = "workers"
 BLOCK_MS = 200
@@ -53,6 +62,7 @@ WATCH_TTL_MS = 3000
 LEASE_TTL_MS = 2000
 BUDGET_TTL_MS = 5000
 READ_COUNT = 16
+_REPAIRS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,27 @@ def stored_ns(frame: Frame) -> int:
     """Return when a frame that was read came onto the bus, on Redis' clock, in whole milliseconds (rounded up)."""
     milliseconds, _ = id_order(frame.frame_id)
     return (milliseconds + 1) * 1_000_000
+
+
+def repairing(method: Callable[Concatenate[Bus, P], R]) -> Callable[Concatenate[Bus, P], R]:
+    """Let a method be tried again after what lay in its way on the bus was moved aside.
+
+    Raises BrokerUnavailable when something lies there again each time.
+    """
+
+    @wraps(method)
+    def repaired(bus: Bus, /, *args: P.args, **more: P.kwargs) -> R:
+        reason = ""
+        for _ in range(_REPAIRS):
+            try:
+                return method(bus, *args, **more)
+            except redis.ResponseError as error:  # neither away nor refused, so it is about what is stored
+                reason = line_of(error)
+            with broker_errors(bus.address), suppress(redis.ResponseError):  # damaged again meanwhile
+                bus._rejections.repair()
+        raise BrokerUnavailable(f"what is stored at {bus.address} is in the way: {reason}")
+
+    return repaired
 
 
 class Bus:
@@ -89,7 +120,8 @@ class Bus:
         self._retire = self._script("retire")
         self._beat = self._script("beat")
         self._lease = self._script("lease")
-        for kind in (Camera, FrameResult, Budget):  # now, and not while a frame waits
+        self._rejections = Rejections(self._redis)
+        for kind in (Camera, FrameResult, Budget, Rejected):  # now, and not while a frame waits
             adapter(kind)
 
     @classmethod
@@ -108,6 +140,7 @@ class Bus:
 
     # Frames: producer
 
+    @repairing
     def publish(self, frame: Frame, *, skipped: int = 0, token: str = "") -> str:
         """Add a captured frame to its camera's stream and return its id.
 
@@ -124,8 +157,9 @@ class Bus:
             frame_id = self._publish(
                 [frames_key(frame.camera), counts_key(frame.camera)], [GROUP, backlog, skipped, token, *fields]
             )
-        return cast(bytes, frame_id).decode()
+        return cast(bytes, frame_id or b"").decode()
 
+    @repairing
     def skip(self, camera: str, frames: int) -> None:
         """Count frames that were captured but never published, as superseded."""
         if frames <= 0:
@@ -135,11 +169,13 @@ class Bus:
             pipe.hincrby(counts_key(camera), f"drop:{DropReason.SUPERSEDED}", frames)
             pipe.execute()
 
+    @repairing
     def in_flight(self, camera: str) -> int:
         """Return how many frames of a camera are captured and not yet ended."""
         with broker_errors(self.address):
             return int(self._redis.xlen(frames_key(camera)))
 
+    @repairing
     def flush(self, camera: str) -> int:
         """End every frame that nobody has read, as trimmed; the producer calls it when it ends."""
         with broker_errors(self.address):
@@ -152,6 +188,7 @@ class Bus:
 
     # Frames: worker
 
+    @repairing
     def read(self, worker: str, cameras: Sequence[str], block_ms: int = BLOCK_MS) -> list[Frame]:
         """Return the unread frames of `cameras`, oldest first for each, at most 16 a camera.
 
@@ -171,13 +208,9 @@ class Bus:
                     raise
                 self._make_groups(cameras)
                 return []
-        return [
-            frame
-            for key, entries in bare_streams_of(answer)
-            for entry_id, fields in entries
-            if (frame := frame_of(camera_of(key), entry_id, fields)) is not None
-        ]
+        return [frame for key, entries in bare_streams_of(answer) for frame in self._frames_of(camera_of(key), entries)]
 
+    @repairing
     def reclaim(self, worker: str, camera: str, live: Iterable[str]) -> list[Frame]:
         """Take over, in order, what workers that are not `live` still hold of a camera, and return it.
 
@@ -193,8 +226,8 @@ class Bus:
                     raise
                 return []
             for consumer in consumers:
-                name = consumer["name"].decode()
-                if name in keep:
+                name: bytes = consumer["name"]
+                if name.decode(errors="replace") in keep:
                     continue
                 frames += self._claim(worker, camera, name)
                 self._retire([frames_key(camera)], [GROUP, name])
@@ -204,6 +237,7 @@ class Bus:
         """Store a result and count its frame; False when the frame was ended by somebody else before."""
         return self.finish_all([(result, view)])[0]
 
+    @repairing
     def finish_all(self, ended: Sequence[tuple[FrameResult, View | None]]) -> list[bool]:
         """End the frames of a batch in one round trip: store each result, and its view, and count the frame.
 
@@ -226,6 +260,7 @@ class Bus:
         """End frames without a result; returns how many were not ended by somebody else before."""
         return self.drop_all({(camera, reason): frame_ids})[camera, reason] if frame_ids else 0
 
+    @repairing
     def drop_all(self, frame_ids: Mapping[tuple[str, DropReason], Sequence[str]]) -> dict[tuple[str, DropReason], int]:
         """End frames of any cameras without a result, in one round trip; returns how many as `drop` does."""
         if not frame_ids:
@@ -241,20 +276,26 @@ class Bus:
 
     # Results and views
 
+    @repairing
     def recent_results(self, camera: str, count: int = 20) -> list[FrameResult]:
         """Return the last results of a camera, newest first."""
         with broker_errors(self.address):
             entries = cast(Any, self._redis.xrevrange(results_key(camera), count=count))
-        return [FrameResult.from_json(fields[b"result"]) for _, fields in entries]
+        with broker_errors(self.address):
+            return [result for _, result in self._results_of(camera, entries)]
 
+    @repairing
     def read_result_texts(
         self, after: Mapping[str, str], block_ms: int = BLOCK_MS, count: int = 100
     ) -> list[tuple[str, str, bytes]]:
-        """Return (camera, entry id, JSON as it was stored) of the results after the entry id given for each camera."""
+        """Return (camera, entry id, JSON on one line) of the results after the entry id given for each camera."""
         answer = self._xread({results_key(camera): entry for camera, entry in after.items()}, block_ms, count)
-        return [(camera_of(key), entry_id.decode(), fields[b"result"])
-                for key, entries in answer for entry_id, fields in entries]  # fmt: skip
+        with broker_errors(self.address):
+            return [(camera_of(key), entry_id.decode(), result.to_json())
+                    for key, entries in answer
+                    for entry_id, result in self._results_of(camera_of(key), entries)]  # fmt: skip
 
+    @repairing
     def last_result_ids(self, cameras: Sequence[str]) -> dict[str, str]:
         """Return the entry id of the newest result of each camera, `0-0` where there is none.
 
@@ -262,19 +303,25 @@ class Bus:
         """
         return self._last_ids(cameras, results_key)
 
+    @repairing
     def last_view_ids(self, cameras: Sequence[str]) -> dict[str, str]:
         """Return the entry id of the newest view of each camera, `0-0` where there is none."""
         return self._last_ids(cameras, view_key)
 
+    @repairing
     def read_views(self, after: Mapping[str, str], block_ms: int = BLOCK_MS) -> dict[str, tuple[str, View]]:
         """Return the newest view of each camera after the entry id given for it, with its own entry id."""
         answer = self._xread({view_key(camera): entry for camera, entry in after.items()}, block_ms, None)
         newest = {}
-        for key, entries in answer:
-            entry_id, fields = entries[-1]
-            newest[camera_of(key)] = (entry_id.decode(), view_of(camera_of(key), fields))
+        with broker_errors(self.address):
+            for key, entries in answer:
+                camera = camera_of(key)
+                for entry_id, fields in entries:
+                    with self._reading("view", camera, entry_id, partial(self._redis.xdel, key, entry_id)):
+                        newest[camera] = (entry_id.decode(), view_of(camera, fields))
         return newest
 
+    @repairing
     def put_budgets(self, budgets: Sequence[Budget]) -> None:
         """Publish where the frame budgets of cameras went, in one round trip; repeated about once a second."""
         if not budgets:
@@ -284,14 +331,21 @@ class Bus:
                 pipe.set(budget_key(budget.camera), budget.to_json(), px=BUDGET_TTL_MS)
             pipe.execute()
 
+    @repairing
     def budgets(self, cameras: Sequence[str]) -> dict[str, Budget]:
         """Return the last published budget of each of `cameras` that a worker reads now."""
         if not cameras:
             return {}
         with broker_errors(self.address):
             told = cast(Any, self._redis.mget([budget_key(camera) for camera in cameras]))
-        return {camera: Budget.from_json(text) for camera, text in zip(cameras, told, strict=True) if text is not None}
+            budgets = {}
+            for camera, text in zip(cameras, told, strict=True):
+                if text is not None:
+                    with self._reading("budget", camera, b"", partial(self._redis.delete, budget_key(camera))):
+                        budgets[camera] = document_of(Budget, text)
+        return budgets
 
+    @repairing
     def watch(self, cameras: Iterable[str]) -> None:
         """Say that somebody watches these cameras; to be said again within 3 s."""
         with broker_errors(self.address), self._redis.pipeline(transaction=False) as pipe:
@@ -299,6 +353,7 @@ class Bus:
                 pipe.set(watched_key(camera), 1, px=WATCH_TTL_MS)
             pipe.execute()
 
+    @repairing
     def watched(self, cameras: Sequence[str]) -> frozenset[str]:
         """Return those of `cameras` that somebody watches."""
         if not cameras:
@@ -326,6 +381,7 @@ class Bus:
             held = self._lease([lease_key(camera)], [holder, ttl_ms])
         return cast(bytes, held).decode(errors="replace")
 
+    @repairing
     def put_camera(self, camera: Camera) -> None:
         """Publish the state of a camera, as of now; a producer repeats it every 0.5 s."""
         note = replace(camera, updated_ns=self.clock.now_ns()).to_json()
@@ -340,17 +396,24 @@ class Bus:
                 pipe.delete(key)
             pipe.execute()
 
+    @repairing
     def cameras(self) -> list[Camera]:
         """Return all cameras by name; one that should be live but whose heartbeat is over 2 s old has no signal."""
         with broker_errors(self.address):
-            notes = cast(Any, self._redis.hgetall(CAMERAS))
-        now_ns = self.clock.now_ns()
-        return [camera_from_note(notes[name], now_ns) for name in sorted(notes)]
+            notes = cast("dict[bytes, bytes]", self._redis.hgetall(CAMERAS))
+            now_ns = self.clock.now_ns()
+            cameras = []
+            for name in sorted(notes):
+                camera = name.decode(errors="replace")
+                with self._reading("camera", camera, name, partial(self._redis.hdel, CAMERAS, name)):
+                    cameras.append(camera_from_note(name, notes[name], now_ns))
+        return cameras
 
     def counts(self, camera: str) -> Counts:
         """Return the account of a camera, all numbers of the same moment."""
         return self.all_counts([camera])[camera]
 
+    @repairing
     def all_counts(self, cameras: Sequence[str]) -> dict[str, Counts]:
         """Return the accounts of several cameras, all numbers of the same moment."""
         with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
@@ -358,23 +421,35 @@ class Bus:
                 pipe.hgetall(counts_key(camera))
                 pipe.xlen(frames_key(camera))
             answers = pipe.execute()
-        return {camera: counts_of(answers[2 * i], answers[2 * i + 1]) for i, camera in enumerate(cameras)}
+        try:
+            return {camera: counts_of(answers[2 * i], answers[2 * i + 1]) for i, camera in enumerate(cameras)}
+        except ValueError as error:
+            raise redis.ResponseError(line_of(error)) from None  # for `repairing`, as the broker would say it
+
+    @repairing
+    def rejected(self) -> tuple[int, tuple[Rejected, ...]]:
+        """Return how many things on the bus could not be read so far, and the last ones, newest first."""
+        with broker_errors(self.address):
+            return self._rejections.count(), self._rejections.all()
 
     # Workers
 
+    @repairing
     def beat(self, worker: str, note: Mapping[str, object] | None = None) -> Workers:
         """Publish that a worker is alive, for 1.5 s, and return all live and dead workers. `note` is shown to
         people."""
         told = json.dumps({} if note is None else note)
         with broker_errors(self.address):
             live, dead = self._beat([WORKERS, WORKER_NOTES], [worker, HEARTBEAT_TTL_MS, told])
-        return Workers(tuple(name.decode() for name in live), tuple(name.decode() for name in dead))
+        return Workers(*(tuple(name.decode(errors="replace") for name in names) for names in (live, dead)))
 
+    @repairing
     def leave(self, worker: str) -> None:
         """Take a worker off the list, after it ended all its frames."""
         with broker_errors(self.address):
             self._beat([WORKERS, WORKER_NOTES], [worker, 0])
 
+    @repairing
     def workers(self) -> dict[str, dict[str, Any]]:
         """Return the live workers and the note of each."""
         now_ms = self.clock.now_ns() // 1_000_000
@@ -382,7 +457,13 @@ class Bus:
             pipe.zrangebyscore(WORKERS, now_ms, "+inf")
             pipe.hgetall(WORKER_NOTES)
             live, notes = pipe.execute()
-        return {name.decode(): json.loads(notes[name]) for name in live}
+        told = {}
+        with broker_errors(self.address):
+            for name in live:
+                with self._reading("worker", "", name, partial(self._redis.hdel, WORKER_NOTES, name)):
+                    note = json.loads(notes.get(name, b"{}"))
+                    told[name.decode()] = dict(note)
+        return told
 
     # Inside
 
@@ -402,13 +483,40 @@ class Bus:
                 if "BUSYGROUP" not in str(error):
                     raise
 
-    def _claim(self, worker: str, camera: str, consumer: str) -> list[Frame]:
-        pending = cast(Any, self._redis.xpending_range(frames_key(camera), GROUP, "-", "+", 1000, consumer))
+    def _frames_of(self, camera: str, entries: Iterable[tuple[bytes, Mapping[bytes, bytes] | None]]) -> list[Frame]:
+        """Return the frames in entries; one that is none is taken out of the stream, which no producer counted."""
+        frames = []
+        with broker_errors(self.address):
+            for entry_id, fields in entries:
+                with self._reading("frame", camera, entry_id, partial(self._end_uncounted, camera, entry_id)):
+                    frame = frame_of(camera, entry_id, fields)
+                    if frame is not None:
+                        frames.append(frame)
+        return frames
+
+    def _results_of(
+        self, camera: str, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]
+    ) -> Iterator[tuple[bytes, FrameResult]]:
+        for entry_id, fields in entries:
+            with self._reading("result", camera, entry_id, partial(self._redis.xdel, results_key(camera), entry_id)):
+                yield entry_id, result_of(camera, fields[b"result"])
+
+    def _reading(
+        self, kind: str, camera: str, where: bytes, move: Callable[[], object]
+    ) -> AbstractContextManager[None]:
+        return self._rejections.reading(kind, camera, where.decode(errors="replace"), move)
+
+    def _end_uncounted(self, camera: str, entry_id: bytes) -> None:
+        self._redis.xack(frames_key(camera), GROUP, entry_id)
+        self._redis.xdel(frames_key(camera), entry_id)
+
+    def _claim(self, worker: str, camera: str, consumer: bytes) -> list[Frame]:
+        pending = cast(Any, self._redis.xpending_range(frames_key(camera), GROUP, "-", "+", 1000, cast(Any, consumer)))
         held = [entry["message_id"] for entry in pending]
         if not held:
             return []
         entries = cast(Any, self._redis.xclaim(frames_key(camera), GROUP, worker, 0, cast(Any, held)))
-        frames = [frame for entry_id, fields in entries if (frame := frame_of(camera, entry_id, fields)) is not None]
+        frames = self._frames_of(camera, entries)
         lost = [frame.frame_id for frame in frames if frame.delivery == "live"]
         self.drop(camera, lost, DropReason.WORKER_LOST)
         return [frame for frame in frames if frame.delivery == "lossless"]

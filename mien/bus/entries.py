@@ -5,11 +5,13 @@ Keys and fields are known to `mien.bus.bus` only; readers of streams know the or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, View
+from mien.documents import Document
+from mien.types import Camera, CameraState, Counts, Delivery, DropReason, Frame, FrameResult, View
 
 CAMERAS = "mien:cameras"
 WORKERS = "mien:workers"
@@ -17,6 +19,18 @@ WORKER_NOTES = "mien:workers:notes"
 CAMERA_TTL_NS = 2_000_000_000
 FIRST_ID = "0-0"
 """An entry id below all others: reading after it gives all that a stream has."""
+
+D = TypeVar("D", bound=Document)
+
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HUGE = re.compile(rb"[:,\[\s-][0-9]{40}")
+_MOST_BYTES = 4 << 20
+_MOST_DIGITS = 19
+_MOST_SIDE = 65_535
+_MOST_FPS = 10_000
+_AHEAD_NS = 60_000_000_000
+"""A record of a camera that is newer than this is refused: it would never grow old."""
 
 
 def _key(camera: str, what: str) -> str:
@@ -66,7 +80,7 @@ def camera_keys(camera: str) -> list[str]:
 
 def camera_of(key: bytes) -> str:
     """Return the camera that a key belongs to."""
-    return key.decode().split(":")[2]
+    return key.decode(errors="replace").split(":")[2]
 
 
 def id_order(entry_id: str) -> tuple[int, int]:
@@ -98,16 +112,21 @@ def _paired(fields: Sequence[bytes] | None) -> dict[bytes, bytes] | None:
 
 
 def frame_of(camera: str, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Frame | None:
-    """Return the frame in an entry, or None for an entry that is pending but was deleted."""
+    """Return the frame in an entry, or None for an entry that is pending but was deleted.
+
+    Raises ValueError or KeyError for what no producer wrote.
+    """
     if not fields:
         return None
     delivery: Delivery = "lossless" if fields[b"delivery"] == b"lossless" else "live"
+    if fields[b"delivery"] != delivery.encode():
+        raise ValueError(f"{fields[b'delivery'][:40]!r} is no delivery")
     return Frame(
         camera=camera,
-        seq=int(fields[b"seq"]),
-        captured_ns=int(fields[b"captured_ns"]),
-        width=int(fields[b"width"]),
-        height=int(fields[b"height"]),
+        seq=_whole(fields[b"seq"]),
+        captured_ns=_whole(fields[b"captured_ns"]),
+        width=_whole(fields[b"width"], _MOST_SIDE),
+        height=_whole(fields[b"height"], _MOST_SIDE),
         jpeg=fields[b"jpeg"],
         delivery=delivery,
         frame_id=entry_id.decode(),
@@ -115,25 +134,61 @@ def frame_of(camera: str, entry_id: bytes, fields: Mapping[bytes, bytes] | None)
 
 
 def view_of(camera: str, fields: Mapping[bytes, bytes]) -> View:
-    """Return the view in an entry."""
-    return View(camera=camera, frame_id=fields[b"frame_id"].decode(), jpeg=fields[b"jpeg"])
+    """Return the view in an entry; raises ValueError or KeyError for what no worker wrote."""
+    frame_id = fields[b"frame_id"].decode()
+    if not _ENTRY_ID.fullmatch(frame_id):  # it becomes a part of headers
+        raise ValueError(f"{frame_id[:40]!r} is no frame")
+    return View(camera=camera, frame_id=frame_id, jpeg=fields[b"jpeg"])
 
 
-def camera_from_note(note: bytes | str, now_ns: int) -> Camera:
-    """Return a camera from its note; one whose producer is silent for over 2 s has no signal."""
-    camera = Camera.from_json(note)
+def document_of(kind: type[D], text: bytes) -> D:
+    """Return a document that lay on the bus; raises ValueError for what is none, or has numbers beyond all bounds."""
+    if len(text) > _MOST_BYTES:
+        raise ValueError(f"{len(text):,} bytes")
+    if (number := _HUGE.search(text)) is not None:
+        raise ValueError(f"the number {number[0][:24].decode()}… is too large")
+    return kind.from_json(text)
+
+
+def result_of(camera: str, text: bytes) -> FrameResult:
+    """Return a result of a camera from its JSON; raises ValueError."""
+    result = document_of(FrameResult, text)
+    if result.camera != camera:
+        raise ValueError(f"a result of camera {result.camera[:64]!r}")
+    return result
+
+
+def camera_from_note(name: bytes, note: bytes, now_ns: int) -> Camera:
+    """Return a camera from its note; one whose producer is silent for over 2 s has no signal. Raises ValueError."""
+    camera = document_of(Camera, note)
+    if camera.name.encode() != name or not _NAME.fullmatch(camera.name):
+        raise ValueError(f"the record of camera {camera.name[:64]!r} under {name[:64]!r}")
+    if not 0 <= camera.fps <= _MOST_FPS or not 0 <= min(camera.width, camera.height) <= _MOST_SIDE:
+        raise ValueError(f"{camera.width}×{camera.height} at {camera.fps:g} fps")
+    if camera.updated_ns - now_ns > _AHEAD_NS:
+        raise ValueError("it was written in the future")
     if now_ns - camera.updated_ns > CAMERA_TTL_NS and camera.state in (CameraState.LIVE, CameraState.CONNECTING):
         return replace(camera, state=CameraState.NO_SIGNAL, reason="the producer is gone")
     return camera
 
 
 def counts_of(fields: Mapping[bytes, bytes], in_flight: int) -> Counts:
-    """Return the account from its hash and the length of the stream of frames."""
-    numbers = {name.decode(): value for name, value in fields.items()}
+    """Return the account from its hash and the length of the stream of frames; raises ValueError."""
+
+    def number(name: str) -> int:
+        return _whole(fields.get(name.encode(), b"0"))
+
     return Counts(
-        captured=int(numbers.get("captured", 0)),
-        on_time=int(numbers.get("on_time", 0)),
-        late=int(numbers.get("late", 0)),
+        captured=number("captured"),
+        on_time=number("on_time"),
+        late=number("late"),
         in_flight=in_flight,
-        drops={reason.value: int(numbers.get(f"drop:{reason}", 0)) for reason in DropReason},
+        drops={reason.value: number(f"drop:{reason}") for reason in DropReason},
     )
+
+
+def _whole(text: bytes, most: int = (1 << 63) - 1) -> int:
+    """Return a whole number of 0 to `most`; raises ValueError for anything else."""
+    if not text.isdigit() or len(text) > _MOST_DIGITS or int(text) > most:
+        raise ValueError(f"{text[:24]!r} is no number from 0 to {most}")
+    return int(text)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from mien.bus.bus import Bus
+from mien.bus.entries import results_key
 from mien.bus.plan import SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings, load_settings
@@ -124,6 +125,22 @@ def test_brokers_cameras_and_workers_are_looked_at(doctor: Doctor, bus: Bus, bro
     assert ended.exit_code == 1
     assert "✗ 1 check failed: door" in ended.stdout
     assert "secret" not in ended.stdout
+
+
+def test_entries_that_could_not_be_read_are_told_with_their_reason(bus: Bus, settings: Settings) -> None:
+    def said() -> checks.Check:
+        return next(
+            check for check in checks.all_checks(settings, Machine.this()) if check.name == "unreadable entries"
+        )
+
+    assert said().state == "ok"
+    bus._redis.xadd(results_key("lobby"), {"result": '{"camera": "lobby",\n\x1b[2J'})
+    assert bus.recent_results("lobby") == []
+    told = said()
+    assert told.state == "failed"
+    assert told.detail.startswith("1 were moved aside; the last, a result of camera lobby at ")
+    assert "\n" not in told.detail
+    assert "\x1b" not in told.detail
 
 
 def test_a_broker_that_is_away_is_a_failure_in_one_line(doctor: Doctor, tmp_path: Path) -> None:

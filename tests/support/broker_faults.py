@@ -10,6 +10,8 @@ from typing import Any
 
 import redis
 
+from tests.support.waiting import wait_until
+
 Fault = Callable[[redis.Redis], AbstractContextManager[None]]
 
 
@@ -56,6 +58,7 @@ def busy(admin: redis.Redis) -> Iterator[None]:
 
         thread = threading.Thread(target=script, daemon=True)
         thread.start()
+        wait_until(lambda: _is_busy(admin))
         try:
             yield
         finally:
@@ -63,6 +66,14 @@ def busy(admin: redis.Redis) -> Iterator[None]:
                 with suppress(redis.RedisError):
                     admin.script_kill()
                 thread.join(0.05)
+
+
+def _is_busy(admin: redis.Redis) -> bool:
+    try:
+        admin.ping()
+    except redis.ResponseError:
+        return True
+    return False
 
 
 @contextmanager

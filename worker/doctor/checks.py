@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from mien.address import Address
 from mien.bus.broker import connect
 from mien.bus.bus import Bus
 from mien.bus.plan import SavingsPlan
+from mien.bus.rejected import Rejected
 from mien.errors import MienError, line_of
 from mien.machine import Machine, all_cores
 from mien.settings import Settings
@@ -37,6 +38,8 @@ PACKAGES = ("numpy", "redis", "opencv-python-headless", "simplejpeg", "rq")
 """What workers cannot do without, beside a runtime."""
 
 RUNTIMES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "tensorflow": "tensorflow"}
+
+_LATELY_MS = 3_600_000
 
 _BAD_STATES = frozenset({CameraState.FAILED, CameraState.NO_SIGNAL})
 
@@ -197,7 +200,8 @@ def _live(settings: Settings) -> Iterator[Check]:
     try:
         bus = Bus.from_settings(settings)
         try:
-            cameras, workers = bus.cameras(), bus.workers()
+            cameras, workers, rejected = bus.cameras(), bus.workers(), bus.rejected()
+            now_ms = bus.clock.now_ns() / 1e6
         finally:
             bus.close()
     except MienError:
@@ -207,12 +211,26 @@ def _live(settings: Settings) -> Iterator[Check]:
     if not cameras:
         yield Check("cameras", "cameras", "none", "none yet: mien produce --camera NAME SOURCE")
     yield from map(_camera, cameras)
+    yield _unreadable(*rejected, now_ms)
     if not workers:
         live = any(camera.state == CameraState.LIVE for camera in cameras)
         advice = "none, and cameras are live: start one with `mien work`" if live else "none runs"
         yield Check("workers", "live workers", "failed" if live else "none", advice)
     for name in sorted(workers):
         yield Check("workers", name, "ok", _worker(workers[name]))
+
+
+def _unreadable(count: int, last: Sequence[Rejected], now_ms: float) -> Check:
+    """Say what lay on the bus and could not be read; it fails when that was within the last hour."""
+    if not count:
+        return Check("cameras", "unreadable entries", "ok", "none")
+    if not last:
+        return Check("cameras", "unreadable entries", "none", f"{count:,} were moved aside")
+    newest = last[0]
+    whose = f" of camera {newest.camera}" if newest.camera else ""
+    state: State = "failed" if now_ms - newest.at_ms < _LATELY_MS else "none"
+    detail = f"{count:,} were moved aside; the last, a {newest.kind}{whose} at {newest.where}: {newest.reason}"
+    return Check("cameras", "unreadable entries", state, line_of(detail))
 
 
 def _camera(camera: Camera) -> Check:
@@ -223,7 +241,7 @@ def _camera(camera: Camera) -> Check:
 
 
 def _worker(note: dict[str, Any]) -> str:
-    parts = [f"process {note.get('pid', '?')} on {note.get('host', '?')}"]
+    parts = [line_of(f"process {note.get('pid', '?')} on {note.get('host', '?')}", 100)]
     cameras = note.get("cameras")
     if isinstance(cameras, list):
         parts.append(count(len(cameras), "camera"))

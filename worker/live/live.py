@@ -95,8 +95,8 @@ class LiveWorker:
                 outage.passed()
                 retry_s = 0.0
             except BrokerUnavailable as error:
-                if outage.failed(error):
-                    self._start_over()
+                outage.failed(error)
+                self._start_over()  # each time: frames may have been taken over before the round failed
                 retry_s = min(2 * retry_s or RETRY_FIRST_S, RETRY_LAST_S)
                 self._stopping.wait(retry_s)
         try:

@@ -47,6 +47,7 @@ class Membership:
     name: str = field(default_factory=lambda: new_name())
     cameras: dict[str, Camera] = field(default_factory=dict)
     others: frozenset[str] = frozenset()
+    _joined: bool = False
     _earlier_names: list[str] = field(default_factory=list)
     _reclaimed_at: float = 0.0
     _dead_since: dict[str, float] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Membership:
             self.bus.leave(self._earlier_names[-1])
             self._earlier_names.pop()
         workers = self.bus.beat(self.name, note)
+        self._joined = True
         others = frozenset(workers.live) - {self.name}
         known = {camera.name: camera for camera in self.bus.cameras()}
         owners = share(known, {self.name, *others})
@@ -80,10 +82,11 @@ class Membership:
         """Go on under a new name, after the bus was away.
 
         What was read under the old name may have been lost on the way here; as the frames of a worker that is gone
-        they are taken over like any other's.
+        they are taken over like any other's. A name under which nothing was ever read is kept.
         """
-        self._earlier_names.append(self.name)
-        self.name = new_name()
+        if self._joined:
+            self._earlier_names.append(self.name)
+            self.name, self._joined = new_name(), False
         self.cameras, self.others = {}, frozenset()
 
     def quiet_cameras(self) -> list[str]:

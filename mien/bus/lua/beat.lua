@@ -11,6 +11,11 @@ else
   redis.call('ZREM', KEYS[1], ARGV[1])
   redis.call('HDEL', KEYS[2], ARGV[1])
 end
+-- Beats that no worker writes, and what nobody forgot in a minute: without end they would hold cameras.
+local minute = 60000
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - minute)) do redis.call('HDEL', KEYS[2], name) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - minute)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + minute, '+inf')
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 return { live, dead }

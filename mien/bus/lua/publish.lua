@@ -7,6 +7,10 @@ local backlog, skipped, token = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if redis.call('HGET', counts, 'token') == token then
   return redis.call('HGET', counts, 'last_id')
 end
+-- What cannot be done for damage is found out before anything is changed.
+redis.call('HINCRBY', counts, 'drop:superseded', 0)
+redis.call('HINCRBY', counts, 'drop:trimmed', 0)
+redis.call('HINCRBY', counts, 'captured', 0)
 local id = redis.call('XADD', frames, '*', unpack(ARGV, 5))
 redis.call('HSET', counts, 'token', token, 'last_id', id)
 redis.call('HINCRBY', counts, 'captured', 1 + skipped)
