@@ -48,9 +48,9 @@ def test_people_and_groups_are_measured_on_real_faces(tmp_path: Path) -> None:
     figures = json.loads(run(path, "--crops", "--json").stdout)
     found = figures["with_baseline"]
     assert (figures["n"], found["persons"], found["one_picture"], found["never_at_rest"]) == (85, 4, 1, 0)
-    # Balanced faces under a prior of mostly neutral ones: the baseline must pay for itself.
-    assert found["uar"] > figures["uar"] - 0.02
-    assert found["accuracy"] != figures["accuracy"]
+    # These persons are made of many people's faces: a baseline has little to find, and must not cost much either.
+    assert found["uar"] > figures["uar"] - 0.05
+    assert found["rows_changed"] > 0.02
     rows = {row["group"]: row for row in figures["groups"]["rows"]}
     assert {name: row["n"] for name, row in rows.items()} == {"older": 42, "younger": 42, "alone": 1}
     assert rows["alone"]["high"] - rows["alone"]["low"] > 0.75
