@@ -162,7 +162,7 @@ def test_wrong_usage_is_one_clear_line_and_2(terminal: Terminal) -> None:
 
 def test_a_broker_that_is_not_there_is_one_clear_line(terminal: Terminal) -> None:
     terminal.environment["MIEN_JOBS_URL"] = f"unix://{terminal.folder}/none.sock"
-    for command in (("photos", "enqueue", "pictures"), ("jobs", "work"), ("jobs", "list")):
+    for command in (("photos", "enqueue", "pictures"), ("jobs", "list")):
         code, out, error = terminal.run(*command)
         assert (code, out) == (1, "")
         assert "does not answer" in error.splitlines()[-1]
