@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from mien.bus.bus import Bus
-from mien.bus.entries import results_key
+from mien.bus.entries import CAMERAS, results_key
 from mien.bus.plan import SavingsPlan
 from mien.machine import Machine
 from mien.settings import Settings, load_settings
@@ -141,6 +141,16 @@ def test_entries_that_could_not_be_read_are_told_with_their_reason(bus: Bus, set
     assert told.detail.startswith("1 were moved aside; the last, a result of camera lobby at ")
     assert "\n" not in told.detail
     assert "\x1b" not in told.detail
+
+
+def test_a_camera_that_is_gone_is_no_failure(bus: Bus, settings: Settings) -> None:
+    now_ns = bus.clock.now_ns()
+    for name, minutes in (("lost", 0.1), ("gone", 5)):
+        note = Camera(name, CameraState.LIVE, updated_ns=now_ns - int(minutes * 60e9)).to_json()
+        bus._redis.hset(CAMERAS, name, note)
+    found = {check.name: check for check in checks.all_checks(settings, Machine.this())}
+    assert (found["lost"].state, found["gone"].state) == ("failed", "none")
+    assert found["gone"].detail == "gone: nothing was heard of it for 5 min (the producer is gone)"
 
 
 def test_a_broker_that_is_away_is_a_failure_in_one_line(doctor: Doctor, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ PACKAGES = ("numpy", "redis", "opencv-python-headless", "simplejpeg", "rq")
 RUNTIMES = {"openvino": "openvino", "onnxruntime": "onnxruntime", "tensorflow": "tensorflow"}
 
 _LATELY_MS = 3_600_000
+_GONE_MS = 60_000
 
 _BAD_STATES = frozenset({CameraState.FAILED, CameraState.NO_SIGNAL})
 
@@ -210,7 +211,7 @@ def _live(settings: Settings) -> Iterator[Check]:
         return
     if not cameras:
         yield Check("cameras", "cameras", "none", "none yet: mien produce --camera NAME SOURCE")
-    yield from map(_camera, cameras)
+    yield from (_camera(camera, now_ms - camera.updated_ns / 1e6) for camera in cameras)
     yield _unreadable(*rejected, now_ms)
     if not workers:
         live = any(camera.state == CameraState.LIVE for camera in cameras)
@@ -233,7 +234,12 @@ def _unreadable(count: int, last: Sequence[Rejected], now_ms: float) -> Check:
     return Check("cameras", "unreadable entries", state, line_of(detail))
 
 
-def _camera(camera: Camera) -> Check:
+def _camera(camera: Camera, silent_ms: float) -> Check:
+    """Say how a camera is; one that was not heard of for a minute is gone, and no failure of what runs here."""
+    if silent_ms > _GONE_MS and camera.state != CameraState.LIVE:
+        reason = f" ({line_of(camera.reason)})" if camera.reason else ""
+        heard = f"gone: nothing was heard of it for {silent_ms / 60_000:.0f} min{reason}"
+        return Check("cameras", camera.name, "none", heard)
     state: State = "failed" if camera.state in _BAD_STATES else "ok" if camera.state == CameraState.LIVE else "none"
     size = f", {camera.width}×{camera.height} at {camera.fps:.3g} fps" if camera.width else ""
     reason = f": {line_of(camera.reason)}" if camera.reason else ""

@@ -27,6 +27,9 @@ RECLAIM_EVERY_S = 5.0
 
 FORGET_DEAD_AFTER_S = 30.0
 
+GONE = frozenset({CameraState.ENDED, CameraState.FAILED, CameraState.NO_SIGNAL})
+"""States in which a camera sends nothing."""
+
 log = get_logger(__name__)
 
 
@@ -65,7 +68,7 @@ class Membership:
         self._joined = True
         others = frozenset(workers.live) - {self.name}
         known = {camera.name: camera for camera in self.bus.cameras()}
-        owners = share(known, {self.name, *others})
+        owners = share_cameras(known, {self.name, *others})
         own = {name: camera for name, camera in known.items() if owners[name] == self.name}
         gained, lost = frozenset(own.keys() - self.cameras.keys()), frozenset(self.cameras.keys() - own.keys())
         reclaim_all = others != self.others or time.monotonic() - self._reclaimed_at > RECLAIM_EVERY_S
@@ -91,8 +94,7 @@ class Membership:
 
     def quiet_cameras(self) -> list[str]:
         """Return the own cameras whose producer sends nothing any more."""
-        gone = (CameraState.ENDED, CameraState.FAILED, CameraState.NO_SIGNAL)
-        return [camera.name for camera in self.bus.cameras() if camera.name in self.cameras and camera.state in gone]
+        return [camera.name for camera in self.bus.cameras() if camera.name in self.cameras and camera.state in GONE]
 
     def _reclaim(self, cameras: Mapping[str, Camera] | frozenset[str], live: tuple[str, ...]) -> list[Frame]:
         frames = [frame for camera in sorted(cameras) for frame in self.bus.reclaim(self.name, camera, live)]
@@ -121,6 +123,15 @@ def beside(name: str, others: Collection[str]) -> int:
 def _machine() -> str:
     """Return four letters that tell this machine from most others: containers have names of their own."""
     return hashlib.sha256((boot_id() or socket.gethostname()).encode()).hexdigest()[:4]
+
+
+def share_cameras(cameras: Mapping[str, Camera], workers: Collection[str]) -> dict[str, str]:
+    """Return the worker of each camera. Those that send nothing are shared on their own, for what they left behind.
+
+    So they do not count where the work is shared: one worker might have all that are gone, and another all that live.
+    """
+    gone = {name for name, camera in cameras.items() if camera.state in GONE}
+    return {**share(cameras.keys() - gone, workers), **share(gone, workers)}
 
 
 def share(cameras: Collection[str], workers: Collection[str]) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.live.membership import affinity, beside, new_name, share
+from mien.types import Camera, CameraState
+from worker.live.membership import GONE, affinity, beside, new_name, share, share_cameras
 
 CAMERAS = [f"camera-{number}" for number in range(9)]
 WORKERS = ["w1", "w2", "w3"]
@@ -52,3 +53,13 @@ def test_workers_of_one_machine_know_one_another_by_name() -> None:
     assert len(set(ours)) == 3
     assert beside(ours[0], {*ours[1:], "rack-7-1234-zzzz-0a0b0c"}) == 2
     assert beside(ours[0], {"an-old-name"}) == 0
+
+
+def test_cameras_that_are_gone_weigh_nothing_where_the_work_is_shared() -> None:
+    for others in range(40):
+        states = {f"gone-{others}-{number}": sorted(GONE)[number % 3] for number in range(14)}
+        states |= {f"here-{others}-{number}": CameraState.LIVE for number in range(4)}
+        owners = share_cameras({name: Camera(name, state) for name, state in states.items()}, ("w1", "w2"))
+        assert owners.keys() == states.keys()
+        live = [owners[name] for name, state in states.items() if state == CameraState.LIVE]
+        assert (live.count("w1"), live.count("w2")) == (2, 2)
