@@ -18,12 +18,15 @@ class Multipart:
     """Takes the bodies of parts out of a stream of bytes.
 
     `read_some(n)` returns what is there, at most n bytes, and b"" at the end. Cameras do not keep to the standard: the
-    boundary may be announced with or without its dashes, lines may end in LF, and a part may come without its length.
+    boundary may be announced with or without its dashes or be another one than is sent, may carry the dashes of the end
+    while pictures go on, lines may end in LF, empty lines may follow the headers, and a part may come without its
+    length or with a length of 0.
     """
 
     def __init__(self, read_some: Callable[[int], bytes], boundary: bytes) -> None:
         self._read_some = read_some
         self._boundary = boundary.strip(b'" ').lstrip(b"-")
+        self._seen = False
         self._buffer = bytearray()
         self._deadline_s = 0.0
 
@@ -32,14 +35,20 @@ class Multipart:
         self._deadline_s = time.monotonic() + READ_TIMEOUT_S
         self._find_boundary()
         length = self._length_in_headers()
+        self._pass_empty_lines()
         return self._exactly(length) if length is not None else self._up_to_boundary()
 
     def _find_boundary(self) -> None:
         for _ in range(_MOST_LINES):
             line = self._line()
-            if line.startswith(b"--") and line.lstrip(b"-").startswith(self._boundary):
-                if line.lstrip(b"-") == self._boundary + b"--":
-                    raise SourceLost("the stream ended")
+            sent = line.lstrip(b"-")
+            if not line.startswith(b"--") or not sent:
+                continue
+            if not self._seen and not (self._boundary and sent.startswith(self._boundary)):
+                self._boundary = sent.removesuffix(b"--")  # announced was another one, or none
+            if sent.startswith(self._boundary):
+                # The dashes of the end end nothing: cameras write them between pictures.
+                self._seen = True
                 return
         raise SourceLost("the stream holds no parts")
 
@@ -49,12 +58,19 @@ class Multipart:
             line = self._line()
             if not line:
                 return length
+            if line.startswith(b"--"):
+                length = None
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                length = int(value)
-                if length > LONGEST_JPEG:
+                length = int(value) or None
+                if length is not None and length > LONGEST_JPEG:
                     raise SourceLost(f"a picture of {length} bytes is larger than the limit of {LONGEST_JPEG}")
         raise SourceLost("a part has too many headers")
+
+    def _pass_empty_lines(self) -> None:
+        while not (rest := self._buffer.lstrip(b"\r\n")):
+            self._fill()
+        self._buffer = rest
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n", 0, _LONGEST_LINE)) < 0:

@@ -18,13 +18,18 @@ def parts_of(stream: bytes, boundary: bytes = b"frame", chunk: int = 7) -> Multi
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100_000])
-@pytest.mark.parametrize("boundary", [b"frame", b"--frame", b'"frame"'])
+@pytest.mark.parametrize("boundary", [b"frame", b"--frame", b'"frame"', b"another", b""])
 @pytest.mark.parametrize(
     "head",
     [
         b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(JPEG),
         b"\r\n--frame\r\ncontent-length:%d\r\n\r\n" % len(JPEG),
         b"--frame\nX-Timestamp: 1\n\n",
+        b"--frame--\r\nContent-Length: %d\r\n\r\n" % len(JPEG),
+        b"--frame--\r\n--frame\r\nContent-Length: %d\r\n\r\n" % len(JPEG),
+        b"--frame\r\nContent-Length: 0\r\n\r\n",
+        b"--frame\r\nContent-Length: %d\r\n\r\n\r\n" % len(JPEG),
+        b"--frame\r\nContent-Type: image/jpeg\r\n\r\n\r\n",
     ],
 )
 def test_parts_are_found_however_they_are_announced(head: bytes, boundary: bytes, chunk: int) -> None:
