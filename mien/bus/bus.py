@@ -188,29 +188,15 @@ class Bus:
 
     # Frames: worker
 
-    @repairing
     def read(self, worker: str, cameras: Sequence[str], block_ms: int = BLOCK_MS) -> list[Frame]:
         """Return the unread frames of `cameras`, oldest first for each, at most 16 a camera.
 
         Waits up to `block_ms` when there are none (0: does not wait). They are this worker's until it ends
         them with `finish` or `drop`.
         """
-        if not cameras:
-            return []
-        keys = [frames_key(camera) for camera in cameras]
-        block = ("BLOCK", block_ms) if block_ms else ()
-        command = ("XREADGROUP", "GROUP", GROUP, worker, "COUNT", READ_COUNT, *block, "STREAMS", *keys)
-        with broker_errors(self.address):
-            try:
-                answer = self._direct.ask(*command, *([">"] * len(keys)))
-            except redis.ResponseError as error:
-                if not is_missing(error):
-                    raise
-                self._make_groups(cameras)
-                return []
+        answer = self._unread(worker, cameras, block_ms) if cameras else None
         return [frame for key, entries in bare_streams_of(answer) for frame in self._frames_of(camera_of(key), entries)]
 
-    @repairing
     def reclaim(self, worker: str, camera: str, live: Iterable[str]) -> list[Frame]:
         """Take over, in order, what workers that are not `live` still hold of a camera, and return it.
 
@@ -218,19 +204,13 @@ class Bus:
         """
         keep = {*live, worker}
         frames: list[Frame] = []
-        with broker_errors(self.address):
-            try:
-                consumers = cast(Any, self._redis.xinfo_consumers(frames_key(camera), GROUP))
-            except redis.ResponseError as error:
-                if not is_missing(error):
-                    raise
-                return []
-            for consumer in consumers:
-                name: bytes = consumer["name"]
-                if name.decode(errors="replace") in keep:
-                    continue
-                frames += self._claim(worker, camera, name)
-                self._retire([frames_key(camera)], [GROUP, name])
+        for name in self._consumers(camera):
+            if name.decode(errors="replace") in keep:
+                continue
+            held = self._frames_of(camera, self._claim(worker, camera, name))
+            self.drop(camera, [one.frame_id for one in held if one.delivery == "live"], DropReason.WORKER_LOST)
+            frames += [one for one in held if one.delivery == "lossless"]
+            self._forget(camera, name)
         return sorted(frames, key=lambda frame: id_order(frame.frame_id))
 
     def finish(self, result: FrameResult, view: View | None = None) -> bool:
@@ -483,6 +463,24 @@ class Bus:
                 if "BUSYGROUP" not in str(error):
                     raise
 
+    # What hands out frames is asked once and read apart: tried again as a whole, it would hand out others, and the
+    # first ones would stay with this worker, which does not know of them.
+
+    @repairing
+    def _unread(self, worker: str, cameras: Sequence[str], block_ms: int) -> Any:
+        keys = [frames_key(camera) for camera in cameras]
+        block = ("BLOCK", block_ms) if block_ms else ()
+        command = ("XREADGROUP", "GROUP", GROUP, worker, "COUNT", READ_COUNT, *block, "STREAMS", *keys)
+        with broker_errors(self.address):
+            try:
+                return self._direct.ask(*command, *([">"] * len(keys)))
+            except redis.ResponseError as error:
+                if not is_missing(error):
+                    raise
+                self._make_groups(cameras)
+                return None
+
+    @repairing
     def _frames_of(self, camera: str, entries: Iterable[tuple[bytes, Mapping[bytes, bytes] | None]]) -> list[Frame]:
         """Return the frames in entries; one that is none is taken out of the stream, which no producer counted."""
         frames = []
@@ -493,6 +491,32 @@ class Bus:
                     if frame is not None:
                         frames.append(frame)
         return frames
+
+    @repairing
+    def _consumers(self, camera: str) -> list[bytes]:
+        with broker_errors(self.address):
+            try:
+                consumers = cast(Any, self._redis.xinfo_consumers(frames_key(camera), GROUP))
+            except redis.ResponseError as error:
+                if not is_missing(error):
+                    raise
+                return []
+        return [consumer["name"] for consumer in consumers]
+
+    @repairing
+    def _claim(self, worker: str, camera: str, consumer: bytes) -> Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]:
+        """Give the worker what another one holds, and return its entries."""
+        with broker_errors(self.address):
+            pending = cast(
+                Any, self._redis.xpending_range(frames_key(camera), GROUP, "-", "+", 1000, cast(Any, consumer))
+            )
+            held = [entry["message_id"] for entry in pending]
+            return cast(Any, self._redis.xclaim(frames_key(camera), GROUP, worker, 0, held)) if held else ()
+
+    @repairing
+    def _forget(self, camera: str, consumer: bytes) -> None:
+        with broker_errors(self.address):
+            self._retire([frames_key(camera)], [GROUP, consumer])
 
     def _results_of(
         self, camera: str, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]
@@ -509,17 +533,6 @@ class Bus:
     def _end_uncounted(self, camera: str, entry_id: bytes) -> None:
         self._redis.xack(frames_key(camera), GROUP, entry_id)
         self._redis.xdel(frames_key(camera), entry_id)
-
-    def _claim(self, worker: str, camera: str, consumer: bytes) -> list[Frame]:
-        pending = cast(Any, self._redis.xpending_range(frames_key(camera), GROUP, "-", "+", 1000, cast(Any, consumer)))
-        held = [entry["message_id"] for entry in pending]
-        if not held:
-            return []
-        entries = cast(Any, self._redis.xclaim(frames_key(camera), GROUP, worker, 0, cast(Any, held)))
-        frames = self._frames_of(camera, entries)
-        lost = [frame.frame_id for frame in frames if frame.delivery == "live"]
-        self.drop(camera, lost, DropReason.WORKER_LOST)
-        return [frame for frame in frames if frame.delivery == "lossless"]
 
     def _last_ids(self, cameras: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
         with broker_errors(self.address), self._redis.pipeline(transaction=False) as pipe:

@@ -135,3 +135,28 @@ def test_a_record_under_another_name_is_no_camera(bus: Bus) -> None:
 
 def _no_constant(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize("list_of_rejected", [b"no list", None])
+def test_a_bad_entry_costs_no_frame_that_came_with_it(bus: Bus, list_of_rejected: bytes | None) -> None:
+    """Although where it should be noted is damaged too, so that everything is tried once more."""
+    bus.read("w1", ["good", "lobby"], 0)  # the groups of both are made
+    bus.publish(Frame("good", 1, bus.clock.now_ns(), 4, 3, b"\xff\xd8jpeg\xff\xd9", "lossless"))
+    bus.publish(a_frame(bus))
+    bus._redis.xadd(frames_key("lobby"), {"delivery": "odd"})
+    if list_of_rejected is not None:
+        bus._redis.set("mien:rejected", list_of_rejected)
+    assert [frame.camera for frame in bus.read("w1", ["good", "lobby"], 0)] == ["good", "lobby"]
+    bus._redis.xadd(frames_key("good"), {"delivery": "odd"})
+    assert bus.read("w1", ["good"], 0) == []
+    assert [frame.seq for frame in bus.reclaim("w2", "good", [])] == [1]
+    assert bus.rejected()[0] >= 2
+
+
+def test_a_bad_entry_costs_no_frame_that_was_taken_over_with_it(bus: Bus) -> None:
+    bus.read("w1", ["good", "lobby"], 0)  # the groups of both are made
+    bus.publish(Frame("good", 1, bus.clock.now_ns(), 4, 3, b"\xff\xd8jpeg\xff\xd9", "lossless"))
+    bus._redis.xadd(frames_key("good"), {"delivery": "odd"})
+    bus._redis.xreadgroup("workers", "w1", {frames_key("good"): ">"})
+    bus._redis.set("mien:rejected", b"no list")
+    assert [frame.seq for frame in bus.reclaim("w2", "good", [])] == [1]
