@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     yunet: Path | None = Field(None, description="File of the YuNet detector.")
     weights: Path | None = Field(None, description="File of classifier weights; empty: the weights that mien ships.")
     emotion_prior: PriorName | dict[str, float] = Field(
-        "everyday",
+        "balanced",
         description="How often each emotion is expected: balanced (all alike), everyday (mostly neutral and happy), or"
         " a share of each.",
     )

@@ -42,7 +42,7 @@ def test_what_notebooks_call_stays() -> None:
         ],
         "analyze": ["picture"],
         "analyze_many": ["pictures", "errors"],
-        "video": ["path", "every"],
+        "video": ["path", "every", "baseline"],
     }  # fmt: skip
 
 

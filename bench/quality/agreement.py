@@ -194,12 +194,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--media", type=Path, default=os.environ.get(MEDIA_VARIABLE), help="folder of more clips")
     parser.add_argument("--demo-media", type=Path, default=DEFAULT_FOLDER, help="folder of the demo media")
     parser.add_argument("--frames", type=int, default=500, help="of each clip, at most (500)")
-    parser.add_argument("--smoke", action="store_true", help="75 frames of the demo clip, the strongest plan")
+    parser.add_argument("--smoke", action="store_true", help="the demo clip only, the strongest plan")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args(arguments)
     configure_logs("warning")
     machine = describe()
-    clips = load_clips(given.demo_media, None if given.smoke else given.media, 75 if given.smoke else given.frames)
+    clips = load_clips(given.demo_media, None if given.smoke else given.media, given.frames)
     ways = (Way("detect 160, classify 120", SavingsPlan(160, 120)),) if given.smoke else SAVINGS
     analyzer = open_analyzer(Settings())
     document: dict[str, Any] = {"machine": machine, "fps": FPS, "clips": {}}

@@ -67,9 +67,9 @@ def test_shares_that_cannot_be_read_are_refused(text: str) -> None:
 
 
 def test_the_setting_takes_names_and_shares_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings().emotion_prior == "everyday"
-    monkeypatch.setenv("MIEN_EMOTION_PRIOR", "balanced")
     assert load_settings().emotion_prior == "balanced"
+    monkeypatch.setenv("MIEN_EMOTION_PRIOR", "everyday")
+    assert load_settings().emotion_prior == "everyday"
     monkeypatch.setenv("MIEN_EMOTION_PRIOR", str(SOME).replace("'", '"'))
     assert load_settings().emotion_prior == SOME
     monkeypatch.setenv("MIEN_EMOTION_PRIOR", '{"happy": 1}')
