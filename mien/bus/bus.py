@@ -432,9 +432,9 @@ class Bus:
     @repairing
     def workers(self) -> dict[str, dict[str, Any]]:
         """Return the live workers and the note of each."""
-        now_ms = self.clock.now_ns() // 1_000_000
+        now_ms = self._server_ns() // 1_000_000  # not our estimate of it: who has just expired would live on
         with broker_errors(self.address), self._redis.pipeline(transaction=True) as pipe:
-            pipe.zrangebyscore(WORKERS, now_ms, "+inf")
+            pipe.zrangebyscore(WORKERS, f"({now_ms}", "+inf")
             pipe.hgetall(WORKER_NOTES)
             live, notes = pipe.execute()
         told = {}
