@@ -22,6 +22,8 @@ _FLAGS = {
 _LIMIT_VARIABLE = "ONEDNN_MAX_CPU_ISA"
 """Holds OpenVINO down to an instruction set, such as AVX2, whatever the CPU has (oneDNN's CPU dispatcher control)."""
 _NO_LIMIT = ("", "ALL", "DEFAULT")
+_WITH_BF16 = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10")
+"""The limits, or what their names begin with, that leave OpenVINO its instructions for bf16."""
 
 _MIB = 1024 * 1024
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -50,7 +52,7 @@ class Machine:
             cpu=_field(cpuinfo, "model name") or platform.processor() or platform.machine(),
             cores=usable_cores(),
             memory_mib=usable_memory_mib(),
-            bf16=bool(_FLAGS["bf16"] & flags),
+            bf16=bool(_FLAGS["bf16"] & flags) and not is_held_below_bf16(),
             gpu=Path("/dev/nvidiactl").exists(),
             instructions=instructions_of(flags),
         )
@@ -68,6 +70,12 @@ def instructions_of(flags: Collection[str]) -> str:
     line = " ".join(name for name, known in _FLAGS.items() if not known.isdisjoint(flags)) or "none that count"
     limit = os.environ.get(_LIMIT_VARIABLE, "").upper()
     return line if limit in _NO_LIMIT else f"{line}; held down to {limit} by {_LIMIT_VARIABLE}"
+
+
+def is_held_below_bf16() -> bool:
+    """Return whether the environment keeps OpenVINO from computing in bf16, which it would still say that it can."""
+    limit = os.environ.get(_LIMIT_VARIABLE, "").upper()
+    return limit not in _NO_LIMIT and not limit.startswith(_WITH_BF16)
 
 
 def boot_id() -> str:

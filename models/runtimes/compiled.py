@@ -16,6 +16,7 @@ import openvino
 
 from mien.files import atomic_file, leftovers
 from mien.logs import get_logger
+from mien.machine import is_held_below_bf16
 
 Options = dict[str, str | int | bool]
 
@@ -46,8 +47,8 @@ def _core_of(_process: int) -> openvino.Core:
 
 
 def has_bf16(core: openvino.Core) -> bool:
-    """Return whether this CPU computes in bf16 itself, not by emulation."""
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether this CPU computes in bf16 itself, not by emulation, and may."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and not is_held_below_bf16()
 
 
 def options(core: openvino.Core, threads: int, *, bf16: bool = False) -> Options:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien import machine
-from mien.machine import Machine, instructions_of, usable_cores, usable_memory_mib
+from mien.machine import Machine, instructions_of, is_held_below_bf16, usable_cores, usable_memory_mib
 from tests.support.paths import ROOT
 
 
@@ -113,3 +113,17 @@ def test_numpy_of_a_command_has_no_more_threads_than_a_container_cores(
     command = [sys.executable, "-c", script, "--version", str(tmp_path)]
     said = subprocess.run(command, cwd=ROOT, env={**unset, **given}, capture_output=True, text=True, timeout=60)
     assert said.stdout.splitlines()[-1] == str(threads), said.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "held"),
+    [
+        ("", False), ("ALL", False), ("default", False), ("SSE41", True), ("AVX2", True), ("avx2", True),
+        ("AVX2_VNNI", True), ("AVX512_CORE", True), ("AVX512_CORE_VNNI", True), ("AVX512_CORE_BF16", False),
+        ("AVX512_CORE_FP16", False), ("AVX512_CORE_AMX", False), ("AVX10_1_512", False),
+    ],
+)  # fmt: skip
+def test_a_cpu_that_is_held_down_computes_in_no_bf16(limit: str, held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert is_held_below_bf16() == held
+    assert not (held and Machine.this().bf16)
