@@ -82,10 +82,8 @@ def test_a_broker_that_is_killed_and_started_again_goes_on_where_it_was(
         with jobs_worker(jobs, WORKER, log=log) as process:
             wait_for(jobs, view.id, lambda view: view.done >= 40, 60)
             assert broker._process is not None
-            assert broker._log is not None
             broker._process.kill()
             broker._process.wait()
-            broker._log.close()
             wait_until(lambda: BROKER_IS_AWAY in log.read_text(), 60, "the worker to miss its broker")
             broker.start()
             started = time.monotonic()
