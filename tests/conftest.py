@@ -12,6 +12,7 @@ import structlog
 from mien.bus.bus import Bus
 from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
+from tests.support.broker_faults import administrator
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,18 @@ def bus(settings: Settings) -> Iterator[Bus]:
     bus = Bus.from_settings(settings)
     yield bus
     bus.close()
+
+
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[EmbeddedBroker]:
+    """A broker that tests of one file may do harm to."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def own(own_broker: EmbeddedBroker, settings: Settings) -> Settings:
+    """The settings of services at that broker, which is empty."""
+    with administrator(own_broker.url) as admin:
+        admin.flushall()
+    return settings.model_copy(update={"bus_url": own_broker.url, "jobs_url": own_broker.url})

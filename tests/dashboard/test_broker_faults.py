@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mien.bus.bus import Bus
-from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 from mien.types import Camera, CameraState, View
 from tests.dashboard.conftest import Dashboard, picture, running_dashboard
@@ -17,19 +15,6 @@ from tests.support.views import put_view
 from tests.support.waiting import wait_until
 
 AWAY, BACK = "the broker is away", "the broker is back"
-
-
-@pytest.fixture(scope="module")
-def own_broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def own(own_broker: EmbeddedBroker, settings: Settings) -> Settings:
-    with administrator(own_broker.url) as admin:
-        admin.flushall()
-    return settings.model_copy(update={"bus_url": own_broker.url, "jobs_url": own_broker.url})
 
 
 def test_it_goes_on_after_everything_that_passes(own: Settings, tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mien.bus.bus import Bus
-from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 from mien.types import DropReason
 from tests.producer.conftest import Running
@@ -17,19 +16,6 @@ from tests.support.waiting import wait_until
 
 PATTERN = "test://pattern?width=320&height=180"
 AWAY, BACK = "the broker is away", "the broker is back"
-
-
-@pytest.fixture(scope="module")
-def own_broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def own(own_broker: EmbeddedBroker, settings: Settings) -> Settings:
-    with administrator(own_broker.url) as admin:
-        admin.flushall()
-    return settings.model_copy(update={"bus_url": own_broker.url})
 
 
 @pytest.mark.parametrize("delivery", ["live", "lossless"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from tests.support.heartbeats import kept_up
 from tests.support.waiting import wait_until
 
 Fault = Callable[[redis.Redis], AbstractContextManager[None]]
@@ -79,20 +80,13 @@ def _is_busy(admin: redis.Redis) -> bool:
 @contextmanager
 def unblocked(admin: redis.Redis) -> Iterator[None]:
     """UNBLOCKED: somebody wakes every client that waits for entries, with an error."""
-    ended = threading.Event()
 
     def wake() -> None:
-        while not ended.wait(0.02):
-            for client in admin.client_list():
-                _do(admin, "CLIENT", "UNBLOCK", client["id"], "ERROR")
+        for client in admin.client_list():
+            _do(admin, "CLIENT", "UNBLOCK", client["id"], "ERROR")
 
-    thread = threading.Thread(target=wake, daemon=True)
-    thread.start()
-    try:
+    with kept_up(wake, every_s=0.02):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ _EVERY_S = 0.2
 
 
 @contextmanager
-def kept_up(*beats: Callable[[], object]) -> Iterator[None]:
-    """Call `beats` now and five times a second until the block ends, as producers and workers do."""
+def kept_up(*beats: Callable[[], object], every_s: float = _EVERY_S) -> Iterator[None]:
+    """Call `beats` now and every `every_s` until the block ends, as producers and workers do."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -19,7 +19,7 @@ def kept_up(*beats: Callable[[], object]) -> Iterator[None]:
             one()
 
     def go_on() -> None:
-        while not ended.wait(_EVERY_S):
+        while not ended.wait(every_s):
             beat()
 
     beat()

@@ -8,26 +8,12 @@ from pathlib import Path
 import pytest
 
 from mien.bus.bus import Bus
-from mien.bus.embedded import EmbeddedBroker
 from mien.settings import Settings
 from tests.support.broker_faults import LOSES_DATA, REFUSES_WRITES, Fault, administrator, no_rights, unblocked
 from tests.support.waiting import wait_until
 from tests.worker.conftest import START_S, Lobby, worker_process
 
 AWAY, BACK = "the broker is away", "the broker is back"
-
-
-@pytest.fixture(scope="module")
-def own_broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def own(own_broker: EmbeddedBroker, settings: Settings) -> Settings:
-    with administrator(own_broker.url) as admin:
-        admin.flushall()
-    return settings.model_copy(update={"bus_url": own_broker.url})
 
 
 @pytest.fixture
